@@ -1,0 +1,1 @@
+//! The lexicon: hashtag key to service and outage word (being built).

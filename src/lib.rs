@@ -1,0 +1,11 @@
+//! Downtrend tells which online service is down, since when and how sure, from the hashtags of public posts.
+//!
+//! Posts come in through **feeds**; **hashtags** are read out of them; each hashtag has a **window** of counts; the
+//! **detector** compares what it observed with what was expected; a **spike** is told; the **store** remembers; the
+//! **views** show. Data walks that way and never back: `ARCHITECTURE.md` has the floors and the invariants.
+
+pub mod hashtag;
+pub mod lexicon;
+pub mod post;
+pub mod time;
+pub mod trend;

@@ -1,0 +1,3 @@
+//! The `downtrend` program.
+
+fn main() {}

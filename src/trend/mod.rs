@@ -1,0 +1,1 @@
+//! Counts, windows, baselines, spikes (being built).
