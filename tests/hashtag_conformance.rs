@@ -1,0 +1,94 @@
+//! The cases and lists that lie beside the repository on a developer's machine; skipped, and said so, where they are
+//! absent.
+
+use std::fs;
+use std::io::BufRead as _;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+
+use downtrend::hashtag::{self, Hashtag};
+
+/// A file beside the repository.
+fn shared(path: &str) -> Option<PathBuf> {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../shared")
+        .join(path);
+    let found = file.is_file();
+    if !found {
+        report(&format!("skipped: {} is not here", file.display()));
+    }
+    found.then_some(file)
+}
+
+#[expect(
+    clippy::print_stderr,
+    reason = "figures of a test are for whoever reads its output"
+)]
+fn report(line: &str) {
+    eprintln!("{line}");
+}
+
+fn strings(case: &serde_json::Value, field: &str) -> Vec<String> {
+    let list = case[field].as_array().expect("a list");
+    list.iter()
+        .map(|item| item.as_str().expect("a string").to_owned())
+        .collect()
+}
+
+#[test]
+fn every_conformance_case_is_exact() {
+    let Some(file) = shared("conformance/hashtags.jsonl") else {
+        return;
+    };
+    let cases = fs::read_to_string(file).expect("readable");
+    let mut wrong = Vec::new();
+    for line in cases.lines() {
+        let case: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        let found = hashtag::extract(case["text"].as_str().expect("a text"));
+        let labels: Vec<String> = found.iter().map(|hashtag| hashtag.label.clone()).collect();
+        let keys: Vec<String> = found.iter().map(|hashtag| hashtag.key.clone()).collect();
+        if labels != strings(&case, "expect") || keys != strings(&case, "keys") {
+            wrong.push(format!("{}: {labels:?} {keys:?}", case["id"]));
+        }
+    }
+    report(&format!(
+        "{} of {} cases are exact",
+        cases.lines().count() - wrong.len(),
+        cases.lines().count()
+    ));
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_hashtag_that_trended_is_one_hashtag() {
+    let Some(file) = shared("realdata/trends/trending-hashtags.tsv.zst") else {
+        return;
+    };
+    let archive = fs::File::open(file).expect("readable");
+    let rows = BufReader::new(zstd::Decoder::new(archive).expect("zstd"));
+    // Twitter lets these into a hashtag; we end it there, since a keycap or an emoji's selector is no letter.
+    let enders = ['\u{FE0E}', '\u{FE0F}', '\u{20E2}', '\u{20E3}'];
+    let (mut all, mut ended) = (0, 0);
+    for row in rows.lines().skip(1) {
+        let row = row.expect("UTF-8");
+        let tag = row.split('\t').next().expect("split gives one at least");
+        let label = tag.trim_start_matches(['#', '\u{FF03}']);
+        let visible = label
+            .split(enders)
+            .next()
+            .expect("split gives one at least");
+        let expected: Vec<Hashtag> = Some(visible)
+            .filter(|l| !l.is_empty())
+            .map(Hashtag::from_label)
+            .into_iter()
+            .collect();
+        assert_eq!(hashtag::extract(&format!("x {tag} y")), expected, "{tag}");
+        ended += usize::from(visible != label);
+        all += 1;
+    }
+    report(&format!(
+        "{} of {all} trending hashtags are whole, {ended} end where we mean them to",
+        all - ended
+    ));
+    assert!(all > 1000 * ended);
+}
