@@ -45,4 +45,4 @@ pub fn declared(tag: &str) -> Vec<Hashtag> {
 }
 
 /// The signs that may begin a hashtag: number sign, fullwidth and small number sign.
-const SIGNS: [char; 3] = ['#', '\u{FF03}', '\u{FE5F}'];
+pub(crate) const SIGNS: [char; 3] = ['#', '\u{FF03}', '\u{FE5F}'];
