@@ -1,4 +1,4 @@
-//! A reconstruction of the `WhatsApp` outage of 25 October 2022: made-up posts with the shape of that day.
+//! A reconstruction of the WhatsApp outage of 25 October 2022: made-up posts with the shape of that day.
 //!
 //! [`generate`] gives the archive as NDJSON in the plain shape, and what is true of it as JSON. It takes nothing: no
 //! clock, no file beyond the phrasebook compiled in, no chance beyond [`SEED`], so every run gives the same bytes on
