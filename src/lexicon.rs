@@ -633,7 +633,7 @@ fn key_of(written: &str) -> Option<String> {
 }
 
 /// ISO 15924 code of the script of the first letter.
-fn script(key: &str) -> &'static str {
+pub fn script(key: &str) -> &'static str {
     key.chars()
         .map(|c| c.script())
         .find(|script| !matches!(script, Script::Common | Script::Inherited | Script::Unknown))

@@ -4,8 +4,26 @@
 //! **detector** compares what it observed with what was expected; a **spike** is told; the **store** remembers; the
 //! **views** show. Data walks that way and never back: `ARCHITECTURE.md` has the floors and the invariants.
 
+#[cfg(feature = "app")]
+pub mod backtest;
+#[cfg(feature = "app")]
+pub mod clock;
+#[cfg(feature = "app")]
+pub mod command;
+#[cfg(feature = "app")]
+pub mod config;
+#[cfg(feature = "app")]
+pub mod export;
+#[cfg(feature = "app")]
+pub mod feed;
 pub mod hashtag;
 pub mod lexicon;
+#[cfg(feature = "app")]
+pub mod pipeline;
 pub mod post;
+#[cfg(feature = "app")]
+pub mod store;
 pub mod time;
 pub mod trend;
+#[cfg(feature = "app")]
+pub mod view;

@@ -1,3 +1,27 @@
-//! The `downtrend` program.
+//! The `downtrend` program: parses arguments, turns an error into an exit code.
 
-fn main() {}
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::{ColorChoice, Parser};
+use downtrend::command::Cli;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match cli.global.color {
+        ColorChoice::Auto => {}
+        ColorChoice::Always => anstream::ColorChoice::Always.write_global(),
+        ColorChoice::Never => anstream::ColorChoice::Never.write_global(),
+    }
+    let mut out = anstream::stdout();
+    let done = cli.execute(&mut out).and_then(|()| Ok(out.flush()?));
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is_broken_pipe() => ExitCode::SUCCESS,
+        Err(error) => {
+            let code = error.exit_code();
+            anstream::eprintln!("downtrend: failed to {:#}", anyhow::Error::new(error));
+            ExitCode::from(code)
+        }
+    }
+}

@@ -1,12 +1,12 @@
 //! What a feed yields: posts, and the reasons why something is none.
 //!
-//! A wire parser gives [`RawPost`]s, borrowed from the bytes it read. [`RawPost::settle`] turns one into a [`Post`]:
+//! A wire parser gives [`RawPost`]s, borrowed from the bytes it read. [`RawPost::anonymise`] turns one into a [`Post`]:
 //! its hashtags read out, its author and id replaced by 64-bit hashes ([`Identity`]). From there on nobody sees who
 //! wrote what. Nothing here knows a wire: that is `feed/format/`.
 
 use std::borrow::Cow;
 use std::hash::Hasher;
-use std::sync::Arc;
+use std::num::NonZeroU64;
 
 use siphasher::sip::SipHasher13;
 
@@ -125,9 +125,10 @@ impl Reject {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PostId(pub u64);
 
-/// An author: a hash keyed with the database's secret, so that a copy of the counts names nobody.
+/// An author: a hash keyed with the database's secret, so that a copy of the counts names nobody. Never zero, so
+/// that "no author named" costs no space beside it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct AuthorId(pub u64);
+pub struct AuthorId(pub NonZeroU64);
 
 /// Turns the platform's ids into hashes.
 #[derive(Debug, Clone)]
@@ -148,7 +149,7 @@ impl Identity {
 
     /// The hash of an author's id, keyed with the secret.
     pub fn author(&self, id: &str) -> AuthorId {
-        AuthorId(sip(&self.secret, id))
+        AuthorId(NonZeroU64::new(sip(&self.secret, id)).unwrap_or(NonZeroU64::MIN))
     }
 }
 
@@ -168,9 +169,9 @@ pub struct Post {
     /// When the service saw it.
     pub at: Timestamp,
     /// Where it was seen.
-    pub source: Arc<str>,
+    pub source: String,
     /// Its declared language, or empty.
-    pub lang: Arc<str>,
+    pub lang: String,
     /// From an automated account.
     pub bot: bool,
     /// A new version of a post seen before.
@@ -180,6 +181,20 @@ pub struct Post {
 }
 
 impl RawPost<'_> {
+    /// The post as it is counted.
+    pub fn anonymise(&self, identity: &Identity) -> Post {
+        Post {
+            id: identity.post(&self.id),
+            author: self.author.as_deref().map(|author| identity.author(author)),
+            at: self.at,
+            source: self.source.clone().into_owned(),
+            lang: self.lang.as_deref().unwrap_or_default().to_owned(),
+            bot: self.bot,
+            edit: self.edit,
+            hashtags: self.hashtags(),
+        }
+    }
+
     /// The hashtags of this post: those of the text, then the declared ones, each key once.
     pub fn hashtags(&self) -> Vec<Hashtag> {
         let mut found: Vec<Hashtag> = Vec::new();

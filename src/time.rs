@@ -31,6 +31,11 @@ pub enum TimeError {
 }
 
 impl Timestamp {
+    /// The first instant there is.
+    pub const FIRST: Self = Self(0);
+    /// The last instant there is.
+    pub const LAST: Self = Self(MILLIS_MAX);
+
     /// From milliseconds since the Unix epoch.
     pub fn from_millis(millis: i64) -> Result<Self, TimeError> {
         if (0..=MILLIS_MAX).contains(&millis) {

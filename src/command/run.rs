@@ -1,0 +1,482 @@
+//! `run`: the ingestion loop.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Instant;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+
+use super::spikes::draw;
+use super::{Error, Global, Knobs, Out, lexicon_of, print_json, program};
+use crate::clock;
+use crate::config::{Config, nearest};
+use crate::feed::archive::Meter;
+use crate::feed::contract::{Dropped, Feed, Outlet};
+use crate::feed::file::{Context, OpenFile};
+use crate::feed::inlet::Inlet;
+use crate::feed::{self};
+use crate::pipeline::{self, FeedSummary, Summary, Watcher};
+use crate::post::{Identity, Reject};
+use crate::store::Ledger;
+use crate::store::sqlite::Sqlite;
+use crate::time::Minute;
+use crate::trend::mention::FeedId;
+use crate::trend::tracker::Tracker;
+use crate::view::spikes::{SpikeView, spikes};
+use crate::view::table::{grouped, local_long, plain};
+
+/// From this share of late posts on, a file is called out of order.
+const LATE_SHARE_MAX: f64 = 0.01;
+
+/// Reads posts from feeds and counts their hashtags.
+#[derive(Debug, clap::Args)]
+#[command(before_help = "Example: downtrend run data/demo/whatsapp-2022-10-25.ndjson.zst")]
+pub struct Args {
+    /// Files of posts, plain, gzip or zstd; `-` is standard input
+    #[arg(value_name = "FEED")]
+    feeds: Vec<String>,
+    /// Read files in the order of their posts' times, however they are written
+    #[arg(long)]
+    sort: bool,
+    #[command(flatten)]
+    knobs: Knobs,
+    /// How far behind the newest post a post may be and still count [default: 10m]
+    #[arg(long, value_name = "DURATION")]
+    lateness: Option<String>,
+}
+
+/// A file to read, with what is known of it.
+struct Source {
+    id: FeedId,
+    name: String,
+    path: PathBuf,
+    meter: Meter,
+}
+
+pub(super) fn execute(args: &Args, global: &Global, out: Out<'_>) -> Result<(), Error> {
+    let started = clock::start();
+    let mut flags = args.knobs.flags();
+    flags.extend(args.lateness.clone().map(|lateness| ("lateness", lateness)));
+    let config = global.config(flags)?;
+    let lexicon = lexicon_of(&config)?;
+    let files = open_all(args)?;
+    let mut ledger = Sqlite::open(&config.db)?;
+    let context = Context {
+        identity: Identity::new(ledger.secret()?),
+        now: clock::now(),
+    };
+    let mut tracker = Tracker::restore(
+        config.settings.clone(),
+        config.lateness_minutes,
+        ledger.memory()?,
+    );
+    let mut inlet = Inlet::new(stop_on_signal());
+    let mut sources = Vec::new();
+    for file in files {
+        sources.push(start(
+            file,
+            args,
+            &context,
+            &mut ledger,
+            &mut tracker,
+            &mut inlet,
+        )?);
+    }
+    let mut watcher = Screen::new(&sources, global);
+    let summary = pipeline::run(
+        &mut inlet,
+        &mut tracker,
+        &mut ledger,
+        &config.retention,
+        &mut watcher,
+    )?;
+    watcher.bar.finish_and_clear();
+    if global.json {
+        print_json(out, &Shown::of(&summary, &sources, started))?;
+    } else {
+        tell(&summary, &sources, global);
+        let found = spikes(&ledger, &lexicon, Minute(0))?;
+        show(found, &config, global, out)?;
+    }
+    match summary.feeds.values().find_map(|feed| feed.broken.as_ref()) {
+        None => Ok(()),
+        Some(why) => Err(Error::Data(format!("read a feed to its end: {why}"))),
+    }
+}
+
+/// Opens every file before anything is written.
+fn open_all(args: &Args) -> Result<Vec<OpenFile>, Error> {
+    if args.feeds.is_empty() {
+        return Err(Error::Usage(
+            "start: name a FEED, a file of posts or - for standard input; this version reads no live feed yet".to_owned(),
+        ));
+    }
+    args.feeds
+        .iter()
+        .map(|feed| {
+            refuse_unknown_kind(feed)?;
+            Ok(OpenFile::open(Path::new(feed), args.sort)?)
+        })
+        .collect()
+}
+
+/// `KIND:URL` of a kind we do not have is no file name with a typing error in it.
+fn refuse_unknown_kind(feed: &str) -> Result<(), Error> {
+    let Some((kind, _)) = feed.split_once(':') else {
+        return Ok(());
+    };
+    let is_kind = kind.len() > 1 && kind.bytes().all(|byte| byte.is_ascii_lowercase());
+    if !is_kind || Path::new(feed).exists() {
+        return Ok(());
+    }
+    let names: Vec<&str> = feed::KINDS.iter().map(|kind| kind.name).collect();
+    let hint = nearest(kind, names.iter().copied())
+        .map_or_else(String::new, |name| format!("; did you mean {name:?}?"));
+    Err(Error::Usage(format!(
+        "read {feed}: there is no kind of feed {kind:?}, only {}{hint}",
+        names.join(", ")
+    )))
+}
+
+fn start(
+    mut file: OpenFile,
+    args: &Args,
+    context: &Context,
+    ledger: &mut Sqlite,
+    tracker: &mut Tracker,
+    inlet: &mut Inlet,
+) -> Result<Source, Error> {
+    let name = file.name();
+    let known = ledger.feeds()?.into_iter().find(|row| row.name == name);
+    let cursor = known.as_ref().and_then(|row| row.cursor.clone());
+    match (&cursor, ledger.settled_until()?) {
+        (Some(cursor), _) => file.resume(cursor)?,
+        (None, Some(settled_until)) if !file.is_stdin() => {
+            refuse_what_is_past(file.path(), args.sort, context, settled_until)?;
+        }
+        (None, _) => {}
+    }
+    let id = ledger.feed(&name, feed::file::KIND.name)?;
+    tracker.expect_feed(id);
+    let (path, meter) = (file.path().to_owned(), file.meter().clone());
+    inlet.start(
+        id,
+        known.and_then(|row| row.newest),
+        Box::new(file.feed(context.clone())),
+    );
+    Ok(Source {
+        id,
+        name,
+        path,
+        meter,
+    })
+}
+
+/// A file of which no post can be counted any more is refused before it is read for nothing.
+fn refuse_what_is_past(
+    path: &Path,
+    sort: bool,
+    context: &Context,
+    settled_until: Minute,
+) -> Result<(), Error> {
+    let feed = Box::new(OpenFile::open(path, sort)?.feed(context.clone()));
+    let (outlet, batches) = Outlet::open();
+    thread::spawn(move || feed.run(outlet));
+    let mut posts = 0;
+    for batch in batches {
+        if batch
+            .posts
+            .iter()
+            .any(|post| post.at.minute() >= settled_until)
+        {
+            return Ok(());
+        }
+        posts += batch.posts.len();
+    }
+    if posts == 0 {
+        return Ok(());
+    }
+    Err(Error::Data(format!(
+        "count {}: it lies wholly before {settled_until}, up to where this database has counted; use another --db",
+        path.display()
+    )))
+}
+
+/// The first SIGINT or SIGTERM lets the loop finish the batch in hand; the second ends the process at once, which
+/// loses nothing either: the batch in hand is read again.
+fn stop_on_signal() -> Arc<AtomicBool> {
+    const INTERRUPTED: i32 = 130;
+    let stop = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&stop);
+    thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        let Ok(runtime) = runtime else {
+            // Without it a signal ends the process, which is safe.
+            return;
+        };
+        runtime.block_on(async {
+            if signalled().await.is_ok() {
+                flag.store(true, Ordering::Relaxed);
+            }
+            if signalled().await.is_ok() {
+                process::exit(INTERRUPTED);
+            }
+        });
+    });
+    stop
+}
+
+async fn signalled() -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted,
+        _ = terminate.recv() => Ok(()),
+    }
+}
+
+/// The progress bar, and the dropped lines under `-v`.
+struct Screen<'a> {
+    bar: ProgressBar,
+    meters: Vec<Meter>,
+    names: BTreeMap<FeedId, String>,
+    global: &'a Global,
+}
+
+impl<'a> Screen<'a> {
+    fn new(sources: &[Source], global: &'a Global) -> Self {
+        let meters: Vec<Meter> = sources.iter().map(|source| source.meter.clone()).collect();
+        let total = meters.iter().map(|meter| meter.bytes_total).sum();
+        let bar = if global.quiet || global.json {
+            ProgressBar::hidden()
+        } else {
+            ProgressBar::new(total)
+        };
+        let style =
+            ProgressStyle::with_template("{bar:24} {percent:>3} %  {msg}  {elapsed}, {eta} left")
+                .expect("the template is ours");
+        bar.set_style(style);
+        let names = sources
+            .iter()
+            .map(|source| (source.id, source.path.display().to_string()))
+            .collect();
+        Self {
+            bar,
+            meters,
+            names,
+            global,
+        }
+    }
+}
+
+impl Watcher for Screen<'_> {
+    fn dropped(&mut self, feed: FeedId, dropped: &Dropped) {
+        if self.global.verbose {
+            let Dropped { line, reject } = dropped;
+            self.bar.suspend(|| {
+                self.global.say(&format!(
+                    "{}, line {line}: dropped, {} ({})",
+                    self.names[&feed],
+                    reject.about(),
+                    reject.name()
+                ));
+            });
+        }
+    }
+
+    fn committed(&mut self, summary: &Summary) {
+        self.bar
+            .set_position(self.meters.iter().map(Meter::bytes_read).sum());
+        let counted = summary.feeds.values().map(|feed| feed.counted).sum();
+        self.bar.set_message(format!("{} posts", grouped(counted)));
+    }
+}
+
+#[derive(Serialize)]
+struct Shown<'a> {
+    posts_read: u64,
+    posts_counted: u64,
+    duplicates: u64,
+    late: u64,
+    skipped: u64,
+    rejected: BTreeMap<&'static str, u64>,
+    hashtag_uses: u64,
+    hashtags: u64,
+    first_post: Option<String>,
+    last_post: Option<String>,
+    watermark: Option<String>,
+    spikes_opened: u64,
+    elapsed_ms: u64,
+    feeds: Vec<ShownFeed<'a>>,
+}
+
+#[derive(Serialize)]
+struct ShownFeed<'a> {
+    name: &'a str,
+    kind: &'static str,
+    posts_read: u64,
+    posts_counted: u64,
+    duplicates: u64,
+    late: u64,
+    skipped: u64,
+    rejected: BTreeMap<&'static str, u64>,
+    complete: bool,
+}
+
+impl<'a> Shown<'a> {
+    fn of(summary: &Summary, sources: &'a [Source], started: Instant) -> Self {
+        let total = total(summary);
+        Self {
+            posts_read: total.read(),
+            posts_counted: total.counted,
+            duplicates: total.duplicates,
+            late: total.late,
+            skipped: total.skipped,
+            rejected: named(&total.rejected),
+            hashtag_uses: summary.hashtag_uses,
+            hashtags: summary.hashtags.len() as u64,
+            first_post: summary.first_post.map(|at| at.to_string()),
+            last_post: summary.last_post.map(|at| at.to_string()),
+            watermark: summary.watermark.map(|minute| minute.to_string()),
+            spikes_opened: summary.spikes_opened.len() as u64,
+            elapsed_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            feeds: sources
+                .iter()
+                .map(|source| ShownFeed::of(summary, source))
+                .collect(),
+        }
+    }
+}
+
+impl<'a> ShownFeed<'a> {
+    fn of(summary: &Summary, source: &'a Source) -> Self {
+        let feed = summary.feeds.get(&source.id).cloned().unwrap_or_default();
+        Self {
+            name: &source.name,
+            kind: feed::file::KIND.name,
+            posts_read: feed.read(),
+            posts_counted: feed.counted,
+            duplicates: feed.duplicates,
+            late: feed.late,
+            skipped: feed.skipped,
+            rejected: named(&feed.rejected),
+            complete: feed.complete,
+        }
+    }
+}
+
+fn named(rejected: &BTreeMap<Reject, u64>) -> BTreeMap<&'static str, u64> {
+    rejected
+        .iter()
+        .map(|(reject, &count)| (reject.name(), count))
+        .collect()
+}
+
+fn total(summary: &Summary) -> FeedSummary {
+    let mut total = FeedSummary::default();
+    for feed in summary.feeds.values() {
+        total.counted += feed.counted;
+        total.duplicates += feed.duplicates;
+        total.late += feed.late;
+        total.skipped += feed.skipped;
+        for (&reject, count) in &feed.rejected {
+            *total.rejected.entry(reject).or_default() += count;
+        }
+    }
+    total
+}
+
+/// What was read, in sentences, on standard error.
+fn tell(summary: &Summary, sources: &[Source], global: &Global) {
+    for source in sources {
+        let feed = summary.feeds.get(&source.id).cloned().unwrap_or_default();
+        let path = plain(&source.path.display().to_string());
+        if feed.complete && feed.read() == 0 {
+            global.say(&format!(
+                "{path}: nothing new; all of it was counted before."
+            ));
+            continue;
+        }
+        global.say(&format!("{path}: {}", sentence(&feed)));
+        if feed.late as f64 > LATE_SHARE_MAX * feed.read() as f64 {
+            global.say(&format!(
+                "  {:.0} % of them came late: the file is not in the order of time. `run --sort` with another --db counts them all.",
+                100.0 * feed.late as f64 / feed.read() as f64
+            ));
+        }
+    }
+}
+
+fn sentence(feed: &FeedSummary) -> String {
+    let mut parts = vec![
+        format!("{} read", grouped(feed.read())),
+        format!("{} posts counted", grouped(feed.counted)),
+    ];
+    for (count, what) in [
+        (feed.duplicates, "seen before"),
+        (feed.late, "late"),
+        (feed.skipped, "no posts"),
+        (feed.rejected.values().sum(), "dropped"),
+    ] {
+        if count > 0 {
+            parts.push(format!("{} {what}", grouped(count)));
+        }
+    }
+    let mut sentence = parts.join(", ");
+    if !feed.rejected.is_empty() {
+        let reasons: Vec<String> = feed
+            .rejected
+            .iter()
+            .map(|(reject, count)| format!("{} {}", grouped(*count), reject.about()))
+            .collect();
+        sentence.push_str(&format!(" ({}; -v shows the lines)", reasons.join(", ")));
+    }
+    sentence + "."
+}
+
+/// The flagged outage hashtags, and what to type next.
+fn show(
+    found: Vec<SpikeView>,
+    config: &Config,
+    global: &Global,
+    out: Out<'_>,
+) -> Result<(), Error> {
+    let outages: Vec<SpikeView> = found
+        .into_iter()
+        .filter(|view| view.service.is_some())
+        .collect();
+    let db = if config.db == Path::new("downtrend.db") {
+        String::new()
+    } else {
+        format!(" --db {}", config.db.display())
+    };
+    let command = format!("{}{db}", program());
+    let Some(first) = outages.iter().min_by_key(|view| view.spike.onset()) else {
+        global.say("\nNo outage hashtag was flagged.");
+        global.say(&format!(
+            "\nWhat else there is:\n  {command} trending --all"
+        ));
+        return Ok(());
+    };
+    let peak = outages.iter().max_by_key(|view| view.uses).unwrap_or(first);
+    global.say(&format!(
+        "\nFlagged outage hashtags; the first began at {}:\n",
+        local_long(first.spike.onset(), &config.tz)
+    ));
+    out.flush()?;
+    write!(out, "{}", draw(&outages, &config.tz))?;
+    out.flush()?;
+    global.say(&format!(
+        "\nTo go on:\n  {command} spikes\n  {command} trending --at {}\n  {command} export --spike {} --bucket 5m",
+        peak.peak.0, peak.id
+    ));
+    Ok(())
+}

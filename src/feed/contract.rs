@@ -1,0 +1,91 @@
+//! What a feed is to the rest: something that fills batches until it ends.
+//!
+//! A feed runs on a thread of its own and sends [`Batch`]es through a bounded [`Outlet`]; a slow reader holds it up,
+//! back to its socket or file. It ends when its stream does or when the outlet closes, and never panics on bytes from
+//! outside: what cannot be read is counted under a [`Reject`] and the next thing is read.
+
+use std::collections::BTreeMap;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+use crate::post::{Post, Reject};
+use crate::store::Cursor;
+
+/// Batches that wait for the loop; two, so that reading and counting overlap, and no more is lost to a kill.
+const BATCHES_WAITING_MAX: usize = 2;
+/// Things read that one batch holds; a page is never split, so it may hold a page more.
+pub const BATCH_ITEMS_MAX: u64 = 8_192;
+
+/// What one feed has read since its last batch. Sent together with the place where it resumes after it.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// Posts, in the order in which they were read.
+    pub posts: Vec<Post>,
+    /// Well-formed events that are no posts.
+    pub skipped: u64,
+    /// What was dropped, by reason.
+    pub rejected: BTreeMap<Reject, u64>,
+    /// Where what was dropped stood.
+    pub dropped: Vec<Dropped>,
+    /// Where the feed resumes once this batch is counted; none for a feed that cannot.
+    pub cursor: Option<Cursor>,
+    /// Whether this was the last one, and how it ended.
+    pub ending: Option<Ending>,
+}
+
+/// Something dropped, for `-v`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dropped {
+    /// The line, counted from 1.
+    pub line: u64,
+    /// Why.
+    pub reject: Reject,
+}
+
+/// How a feed ended.
+#[derive(Debug)]
+pub enum Ending {
+    /// All of it was read.
+    Complete,
+    /// It broke off; what came before is counted.
+    Broken(std::io::Error),
+}
+
+impl Batch {
+    /// Things read.
+    pub fn items(&self) -> u64 {
+        self.posts.len() as u64 + self.skipped + self.rejected.values().sum::<u64>()
+    }
+
+    /// Counts something dropped.
+    pub fn drop_line(&mut self, line: u64, reject: Reject) {
+        *self.rejected.entry(reject).or_default() += 1;
+        self.dropped.push(Dropped { line, reject });
+    }
+}
+
+/// Where a feed's batches go.
+#[derive(Debug)]
+pub struct Outlet(SyncSender<Batch>);
+
+/// The loop has stopped reading.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Closed;
+
+impl Outlet {
+    /// An outlet, and the end that the loop reads from.
+    pub fn open() -> (Self, Receiver<Batch>) {
+        let (sender, receiver) = sync_channel(BATCHES_WAITING_MAX);
+        (Self(sender), receiver)
+    }
+
+    /// Hands a batch over, waiting while the loop is behind.
+    pub fn send(&self, batch: Batch) -> Result<(), Closed> {
+        self.0.send(batch).map_err(|_| Closed)
+    }
+}
+
+/// A stream of posts.
+pub trait Feed: Send {
+    /// Sends until the stream ends or the outlet closes.
+    fn run(self: Box<Self>, outlet: Outlet);
+}

@@ -1,0 +1,344 @@
+//! Posts from a file or from standard input, read to its end.
+//!
+//! The stream is NDJSON, a line a thing, each line recognised by its shape (`format/`); or it begins with a JSON value
+//! that spans several lines, as APIs answer and people save: then it is read as such a document. The cursor is the
+//! place in the decompressed stream, with a hash of all that came before it: a second run goes on there, and a file
+//! that was changed before its place is refused. A last line without an end that is no whole JSON is cut off: it is
+//! counted as dropped, and read again when the file has grown.
+
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::de::IgnoredAny;
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::archive::{self, Bytes, Meter};
+use super::contract::{BATCH_ITEMS_MAX, Batch, Closed, Ending, Feed, Outlet};
+use super::format::{self, Completeness};
+use super::lines::{LINE_BYTES_MAX, Line, Lines};
+use super::{Kind, sorted};
+use crate::post::{Identity, Item, Reject};
+use crate::store::Cursor;
+use crate::time::Timestamp;
+
+/// A document of several lines longer than this is read line by line, which will not find much in it.
+const DOCUMENT_BYTES_MAX: usize = 32 << 20;
+/// A post may come from this far in the future, for clocks that differ.
+const FUTURE_MAX: Duration = Duration::from_mins(5);
+
+/// Why a file cannot be read from.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// It cannot be opened.
+    #[error("open {path}")]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// It broke off before the place to resume at.
+    #[error("read {path} again up to where it was left")]
+    Reread {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// It is not the file that was read before.
+    #[error(
+        "go on with {path}: it was changed before the place it was left at (line {lines}); count it in another --db"
+    )]
+    Changed {
+        /// The file.
+        path: PathBuf,
+        /// Lines counted of it.
+        lines: u64,
+    },
+}
+
+/// What readers of posts need to know.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// Hashes ids and authors.
+    pub identity: Identity,
+    /// What time it is; later posts are from the future.
+    pub now: Timestamp,
+}
+
+/// Files and standard input.
+pub const KIND: Kind = Kind {
+    name: "file",
+    about: "posts in a file or on standard input: NDJSON or saved API answers, plain, gzip or zstd",
+};
+
+/// A file that is open and not yet read.
+pub struct OpenFile {
+    path: PathBuf,
+    sorted: bool,
+    content: Content,
+    meter: Meter,
+}
+
+/// A file being read.
+pub struct FileFeed {
+    content: Content,
+    context: Context,
+}
+
+enum Content {
+    Lines(Lines<Bytes>),
+    /// One or more JSON values, the places they end at, and how many of them are counted.
+    Document {
+        bytes: Vec<u8>,
+        ends: Vec<usize>,
+        counted: usize,
+    },
+}
+
+impl OpenFile {
+    /// Opens `path`; `-` is standard input. `sorted`: its lines are put in the order of their posts' times.
+    pub fn open(path: &Path, sorted: bool) -> Result<Self, Error> {
+        let failed = |source| Error::Open {
+            path: path.to_owned(),
+            source,
+        };
+        let (bytes, meter) = if path == Path::new("-") {
+            (
+                archive::unpack(io::stdin()).map_err(failed)?,
+                Meter::default(),
+            )
+        } else {
+            archive::open(path).map_err(failed)?
+        };
+        let mut content = Content::of(bytes).map_err(failed)?;
+        if let (Content::Lines(lines), true) = (&mut content, sorted) {
+            *lines = Lines::new(sorted::sort(lines).map_err(failed)?);
+        }
+        Ok(Self {
+            path: path.to_owned(),
+            sorted,
+            content,
+            meter,
+        })
+    }
+
+    /// What its cursor is kept under: the whole path, since the same name elsewhere is another file.
+    pub fn name(&self) -> String {
+        let path = self
+            .path
+            .canonicalize()
+            .unwrap_or_else(|_| self.path.clone());
+        let order = if self.sorted { " (sorted)" } else { "" };
+        format!("{}{order}", path.display())
+    }
+
+    /// The path it was opened by.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether it is standard input, which cannot be read twice.
+    pub fn is_stdin(&self) -> bool {
+        self.path == Path::new("-")
+    }
+
+    /// How much of it has been read.
+    pub fn meter(&self) -> &Meter {
+        &self.meter
+    }
+
+    /// Goes on at `cursor`. Standard input is a new stream each time and begins at its beginning.
+    pub fn resume(&mut self, cursor: &Cursor) -> Result<(), Error> {
+        if self.is_stdin() {
+            return Ok(());
+        }
+        let is_there = match &mut self.content {
+            Content::Lines(lines) => lines.skip_to(cursor).map_err(|source| Error::Reread {
+                path: self.path.clone(),
+                source,
+            })?,
+            Content::Document {
+                bytes,
+                ends,
+                counted,
+            } => {
+                let end = usize::try_from(cursor.offset_bytes).unwrap_or(usize::MAX);
+                *counted = ends.partition_point(|&other| other <= end);
+                document_place(bytes, ends, *counted) == *cursor
+            }
+        };
+        if is_there {
+            Ok(())
+        } else {
+            Err(Error::Changed {
+                path: self.path.clone(),
+                lines: cursor.lines,
+            })
+        }
+    }
+
+    /// The feed of its posts.
+    pub fn feed(self, context: Context) -> FileFeed {
+        FileFeed {
+            content: self.content,
+            context,
+        }
+    }
+}
+
+impl Content {
+    fn of(bytes: Bytes) -> io::Result<Self> {
+        let mut bytes = BufReader::new(bytes);
+        let mut head = Vec::new();
+        while head.trim_ascii().is_empty() && head.len() < LINE_BYTES_MAX {
+            let room = (LINE_BYTES_MAX - head.len()) as u64;
+            if bytes.by_ref().take(room).read_until(b'\n', &mut head)? == 0 {
+                break;
+            }
+        }
+        if format::completeness(without_mark(&head)) == Completeness::CutOff {
+            let room = DOCUMENT_BYTES_MAX.saturating_sub(head.len());
+            bytes.by_ref().take(room as u64).read_to_end(&mut head)?;
+            if let Some(ends) = value_ends(&head) {
+                return Ok(Self::Document {
+                    bytes: head,
+                    ends,
+                    counted: 0,
+                });
+            }
+        }
+        Ok(Self::Lines(Lines::new(Box::new(
+            io::Cursor::new(head).chain(bytes),
+        ))))
+    }
+}
+
+/// Where the JSON values end that `bytes` is made of; none if it is anything else.
+fn value_ends(bytes: &[u8]) -> Option<Vec<usize>> {
+    let mark_bytes = bytes.len() - without_mark(bytes).len();
+    let mut values =
+        serde_json::Deserializer::from_slice(&bytes[mark_bytes..]).into_iter::<IgnoredAny>();
+    let mut ends = Vec::new();
+    while let Some(value) = values.next() {
+        value.ok()?;
+        ends.push(mark_bytes + values.byte_offset());
+    }
+    (!ends.is_empty()).then_some(ends)
+}
+
+/// The place after the first `counted` values of a document.
+fn document_place(bytes: &[u8], ends: &[usize], counted: usize) -> Cursor {
+    let passed = &bytes[..counted.checked_sub(1).map_or(0, |last| ends[last])];
+    Cursor {
+        offset_bytes: passed.len() as u64,
+        lines: memchr::memchr_iter(b'\n', passed).count() as u64,
+        fingerprint: xxh3_64(passed),
+    }
+}
+
+/// Leaves a byte order mark out.
+fn without_mark(bytes: &[u8]) -> &[u8] {
+    bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)
+}
+
+impl Feed for FileFeed {
+    fn run(self: Box<Self>, outlet: Outlet) {
+        let sent = match self.content {
+            Content::Lines(lines) => send_lines(lines, &self.context, &outlet),
+            Content::Document {
+                bytes,
+                ends,
+                counted,
+            } => send_document(&bytes, &ends, counted, &self.context, &outlet),
+        };
+        // A closed outlet is how the loop says that it has enough.
+        drop(sent);
+    }
+}
+
+fn send_lines(mut lines: Lines<Bytes>, context: &Context, outlet: &Outlet) -> Result<(), Closed> {
+    let mut batch = Batch::default();
+    let ending = loop {
+        match lines.next_line() {
+            Ok(None) => break Ending::Complete,
+            Err(error) => break Ending::Broken(error),
+            Ok(Some(Line::TooLong { number })) => batch.drop_line(number, Reject::TooLong),
+            Ok(Some(Line::Whole {
+                number,
+                bytes,
+                ended,
+            })) => {
+                let bytes = if number == 1 {
+                    without_mark(bytes)
+                } else {
+                    bytes
+                };
+                let is_cut_off = !ended && format::completeness(bytes) == Completeness::CutOff;
+                take(bytes, number, context, &mut batch);
+                if !ended && !is_cut_off {
+                    lines.accept_unended();
+                }
+            }
+        }
+        if batch.items() >= BATCH_ITEMS_MAX {
+            batch.cursor = Some(lines.place());
+            outlet.send(std::mem::take(&mut batch))?;
+        }
+    };
+    batch.cursor = Some(lines.place());
+    batch.ending = Some(ending);
+    outlet.send(batch)
+}
+
+fn send_document(
+    bytes: &[u8],
+    ends: &[usize],
+    counted: usize,
+    context: &Context,
+    outlet: &Outlet,
+) -> Result<(), Closed> {
+    let mut batch = Batch::default();
+    let starts = std::iter::once(0).chain(ends.iter().copied());
+    for (start, &end) in starts.zip(ends).skip(counted) {
+        let number = memchr::memchr_iter(b'\n', &bytes[..start]).count() as u64 + 1;
+        take(
+            without_mark(&bytes[start..end]),
+            number,
+            context,
+            &mut batch,
+        );
+    }
+    batch.cursor = Some(document_place(bytes, ends, ends.len()));
+    batch.ending = Some(Ending::Complete);
+    outlet.send(batch)
+}
+
+/// Reads one line or document into the batch; a blank line is nothing.
+fn take(bytes: &[u8], line: u64, context: &Context, batch: &mut Batch) {
+    let bytes = bytes.trim_ascii();
+    if bytes.is_empty() {
+        return;
+    }
+    let mut items = Vec::new();
+    format::read(bytes, &mut items);
+    for item in items {
+        match item {
+            Ok(Item::Post(post)) if is_from_the_future(post.at, context.now) => {
+                batch.drop_line(line, Reject::Future);
+            }
+            Ok(Item::Post(post)) => batch.posts.push(post.anonymise(&context.identity)),
+            Ok(Item::Skipped) => batch.skipped += 1,
+            Err(reject) => batch.drop_line(line, reject),
+        }
+    }
+}
+
+fn is_from_the_future(at: Timestamp, now: Timestamp) -> bool {
+    let ahead_ms = at.as_millis() - now.as_millis();
+    u64::try_from(ahead_ms).is_ok_and(|ahead_ms| u128::from(ahead_ms) > FUTURE_MAX.as_millis())
+}

@@ -1,0 +1,268 @@
+//! The loop: next, record, advance, commit.
+//!
+//! Reads a batch, records its posts, lets the tracker close what can be closed, and commits all of it in one
+//! transaction before the next batch is read. It runs at its own pace on its own thread; feeds wait for it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use hashbrown::HashSet;
+
+use crate::feed::contract::{Batch, Dropped, Ending};
+use crate::feed::inlet::Inlet;
+use crate::post::{Post, Reject};
+use crate::store::{Error, Ledger, Record};
+use crate::time::{Minute, Timestamp};
+use crate::trend::mention::{FeedId, HashtagId, Mention};
+use crate::trend::tracker::{Tick, Tracker, Verdict};
+
+const DAY_MINUTES: u32 = 24 * 60;
+
+/// For how long what is kept, in event time behind the watermark.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Retention {
+    /// Mentions, and with them exact counts of authors over any stretch.
+    pub mentions_minutes: u32,
+    /// Minutes, before they become hours; none: for ever.
+    pub minutes: Option<u32>,
+}
+
+/// What one run has done.
+#[derive(Debug, Clone, Default)]
+pub struct Summary {
+    /// What became of the things read from each feed.
+    pub feeds: BTreeMap<FeedId, FeedSummary>,
+    /// Mentions of counted posts.
+    pub hashtag_uses: u64,
+    /// Hashtags they bore.
+    pub hashtags: HashSet<HashtagId>,
+    /// Time of the oldest counted post.
+    pub first_post: Option<Timestamp>,
+    /// Time of the newest counted post.
+    pub last_post: Option<Timestamp>,
+    /// Spikes that were flagged: of which hashtag, when.
+    pub spikes_opened: BTreeSet<(HashtagId, Minute)>,
+    /// Up to where buckets are closed.
+    pub watermark: Option<Minute>,
+    /// Up to where they were closed when the run began; spikes flagged before are not new.
+    began_at: Option<Minute>,
+}
+
+impl Summary {
+    fn see(&mut self, tick: &Tick) {
+        self.watermark = self.watermark.max(tick.watermark);
+        let flagged = tick
+            .spikes
+            .iter()
+            .map(|spike| (spike.hashtag, spike.flagged));
+        self.spikes_opened
+            .extend(flagged.filter(|(_, minute)| Some(*minute) >= self.began_at));
+    }
+}
+
+/// What became of the things read from one feed.
+#[derive(Debug, Clone, Default)]
+pub struct FeedSummary {
+    /// Posts that were new.
+    pub counted: u64,
+    /// Posts seen before.
+    pub duplicates: u64,
+    /// Posts older than the lateness bound.
+    pub late: u64,
+    /// Well-formed events that are no posts.
+    pub skipped: u64,
+    /// What was dropped, by reason.
+    pub rejected: BTreeMap<Reject, u64>,
+    /// Why it broke off, if it did.
+    pub broken: Option<String>,
+    /// It was read to its end.
+    pub complete: bool,
+}
+
+impl FeedSummary {
+    /// Everything read: the sum of what became of it.
+    pub fn read(&self) -> u64 {
+        self.counted
+            + self.duplicates
+            + self.late
+            + self.skipped
+            + self.rejected.values().sum::<u64>()
+    }
+}
+
+/// Who wants to know while it runs.
+pub trait Watcher {
+    /// Something was dropped.
+    fn dropped(&mut self, feed: FeedId, dropped: &Dropped);
+    /// A batch is durable.
+    fn committed(&mut self, summary: &Summary);
+}
+
+/// Runs until every feed has ended or the inlet is stopped; each batch is durable before the next is read.
+pub fn run(
+    inlet: &mut Inlet,
+    tracker: &mut Tracker,
+    ledger: &mut impl Ledger,
+    retention: &Retention,
+    watcher: &mut impl Watcher,
+) -> Result<Summary, Error> {
+    let mut summary = Summary {
+        began_at: ledger.watermark()?,
+        ..Summary::default()
+    };
+    while let Some((feed, mut batch)) = inlet.next_batch() {
+        for post in &batch.posts {
+            record(feed, post, tracker, ledger, &mut summary)?;
+        }
+        note(feed, &mut batch, tracker, &mut summary, watcher);
+        tracker.admit(ledger.tracks(&tracker.unknown())?);
+        let tick = tracker.advance();
+        summary.see(&tick);
+        ledger.record(&Record {
+            tick,
+            cursors: batch
+                .cursor
+                .take()
+                .map(|cursor| (feed, cursor))
+                .into_iter()
+                .collect(),
+            progress: tracker.feeds().collect(),
+            provisional: None,
+        })?;
+        retire(retention, summary.watermark, ledger)?;
+        watcher.committed(&summary);
+    }
+    look_ahead(tracker, ledger, &mut summary)?;
+    Ok(summary)
+}
+
+/// Judges the minutes that are still open, for the views, and leaves nothing for a restart to repeat.
+fn look_ahead(
+    tracker: &mut Tracker,
+    ledger: &mut impl Ledger,
+    summary: &mut Summary,
+) -> Result<(), Error> {
+    let mut tick = tracker.advance();
+    tick.checkpoint = Some(tracker.checkpoint());
+    let ahead = tracker.ahead();
+    summary.see(&tick);
+    summary.see(&ahead);
+    let progress = tracker.feeds().collect();
+    ledger.record(&Record {
+        tick,
+        progress,
+        provisional: Some(ahead),
+        ..Record::default()
+    })
+}
+
+fn record(
+    feed: FeedId,
+    post: &Post,
+    tracker: &mut Tracker,
+    ledger: &mut impl Ledger,
+    summary: &mut Summary,
+) -> Result<(), Error> {
+    let verdict = tracker.record(feed, post.at.minute(), post.id, post.edit, |mentions| {
+        let before = mentions.len();
+        add_mentions(post, ledger, mentions)?;
+        summary
+            .hashtags
+            .extend(mentions[before..].iter().map(|mention| mention.hashtag));
+        Ok::<(), Error>(())
+    })?;
+    let of_feed = summary.feeds.entry(feed).or_default();
+    match verdict {
+        Verdict::Late => of_feed.late += 1,
+        Verdict::Duplicate => of_feed.duplicates += 1,
+        Verdict::Counted => {
+            of_feed.counted += 1;
+            summary.hashtag_uses += post.hashtags.len() as u64;
+            summary.first_post = Some(
+                summary
+                    .first_post
+                    .map_or(post.at, |first| first.min(post.at)),
+            );
+            summary.last_post = summary.last_post.max(Some(post.at));
+        }
+    }
+    Ok(())
+}
+
+fn add_mentions(
+    post: &Post,
+    ledger: &mut impl Ledger,
+    mentions: &mut Vec<Mention>,
+) -> Result<(), Error> {
+    if post.hashtags.is_empty() {
+        return Ok(());
+    }
+    let source = ledger.source(&post.source)?;
+    let lang = ledger.lang(&post.lang)?;
+    for hashtag in &post.hashtags {
+        mentions.push(Mention {
+            hashtag: ledger.hashtag(hashtag)?,
+            post: post.id,
+            author: post.author,
+            source,
+            lang,
+            bot: post.bot,
+        });
+    }
+    Ok(())
+}
+
+/// Books what was no post, and how the feed goes on.
+fn note(
+    feed: FeedId,
+    batch: &mut Batch,
+    tracker: &mut Tracker,
+    summary: &mut Summary,
+    watcher: &mut impl Watcher,
+) {
+    let of_feed = summary.feeds.entry(feed).or_default();
+    of_feed.skipped += batch.skipped;
+    for (&reject, &count) in &batch.rejected {
+        *of_feed.rejected.entry(reject).or_default() += count;
+    }
+    for dropped in &batch.dropped {
+        watcher.dropped(feed, dropped);
+    }
+    match batch.ending.take() {
+        None => return,
+        Some(Ending::Complete) => of_feed.complete = true,
+        Some(Ending::Broken(error)) => of_feed.broken = Some(error.to_string()),
+    }
+    tracker.end_feed(feed);
+}
+
+/// Seals and forgets what retention no longer keeps, a day at a time.
+fn retire(
+    retention: &Retention,
+    watermark: Option<Minute>,
+    ledger: &mut impl Ledger,
+) -> Result<(), Error> {
+    let Some(watermark) = watermark else {
+        return Ok(());
+    };
+    let day_before = |minutes: u32| {
+        let before = watermark.minus(minutes).0;
+        Minute(before - before % DAY_MINUTES)
+    };
+    let seal_before = day_before(retention.mentions_minutes);
+    if ledger
+        .mentions_since()?
+        .is_none_or(|since| since < seal_before)
+    {
+        ledger.seal(seal_before)?;
+    }
+    if let Some(minutes) = retention.minutes {
+        let forget_before = day_before(minutes);
+        if ledger
+            .minutes_since()?
+            .is_none_or(|since| since < forget_before)
+        {
+            ledger.forget(forget_before)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,325 @@
+//! The only writer: one transaction a batch.
+
+use rusqlite::{OptionalExtension, Transaction, TransactionBehavior};
+
+use super::codec;
+use super::names::Names;
+use super::{Connection, SECRET_BYTES};
+use crate::store::{Cursor, Error, Record};
+use crate::time::Minute;
+use crate::trend::mention::{FeedId, Tally, settle};
+use crate::trend::spike::Spike;
+use crate::trend::tracker::{Progress, Remembered, Segment, SettledMinute};
+
+const HOUR_MINUTES: u32 = 60;
+
+/// Gives a new database the secret its authors are hashed with.
+pub(super) fn make_secret(database: &Connection) -> Result<(), Error> {
+    let known: Option<Vec<u8>> = database
+        .query_row("SELECT value FROM fact WHERE name = 'secret'", [], |row| {
+            row.get(0)
+        })
+        .optional()
+        .map_err(Error::sql("read the secret"))?;
+    if known.is_some() {
+        return Ok(());
+    }
+    let mut secret = [0_u8; SECRET_BYTES];
+    getrandom::fill(&mut secret).map_err(|error| Error::File {
+        doing: "ask for random bytes for",
+        path: "the secret".into(),
+        source: std::io::Error::other(error),
+    })?;
+    database
+        .execute(
+            "INSERT INTO fact (name, value) VALUES ('secret', ?1)",
+            [secret],
+        )
+        .map(drop)
+        .map_err(Error::sql("write the secret"))
+}
+
+/// The number of a feed.
+pub(super) fn feed(database: &Connection, name: &str, kind: &str) -> rusqlite::Result<FeedId> {
+    database.execute(
+        "INSERT OR IGNORE INTO feed (name, kind) VALUES (?1, ?2)",
+        (name, kind),
+    )?;
+    database
+        .query_row("SELECT id FROM feed WHERE name = ?1", [name], |row| {
+            row.get(0)
+        })
+        .map(FeedId)
+}
+
+/// Records a batch: all of it or nothing.
+pub(super) fn record(
+    database: &mut Connection,
+    names: &mut Names,
+    record: &Record<'_>,
+) -> Result<(), Error> {
+    let transaction = database
+        .transaction_with_behavior(TransactionBehavior::Immediate)
+        .map_err(Error::sql("begin to record a batch"))?;
+    write_all(&transaction, names, record).map_err(Error::sql("record a batch"))?;
+    transaction.commit().map_err(Error::sql("commit a batch"))
+}
+
+fn write_all(
+    transaction: &Transaction<'_>,
+    names: &mut Names,
+    record: &Record<'_>,
+) -> rusqlite::Result<()> {
+    let tick = &record.tick;
+    names.save(transaction)?;
+    for minute in &tick.settled {
+        write_minute(transaction, minute)?;
+    }
+    for segment in &tick.segments {
+        write_segment(transaction, segment)?;
+    }
+    for gap in &tick.gaps {
+        write_gap(transaction, gap.start, gap.end, false)?;
+    }
+    for spike in &tick.spikes {
+        write_spike(transaction, spike)?;
+    }
+    if let Some(checkpoint) = &tick.checkpoint {
+        write_checkpoint(transaction, checkpoint, tick.settled_until)?;
+    }
+    if let Some(ahead) = &record.provisional {
+        transaction.execute("DELETE FROM spike WHERE provisional", [])?;
+        transaction.execute("DELETE FROM gap WHERE provisional", [])?;
+        for gap in &ahead.gaps {
+            write_gap(transaction, gap.start, gap.end, true)?;
+        }
+        for spike in &ahead.spikes {
+            write_spike(transaction, spike)?;
+        }
+    }
+    for (feed, cursor) in &record.cursors {
+        write_cursor(transaction, *feed, cursor)?;
+    }
+    for (feed, progress) in &record.progress {
+        write_progress(transaction, *feed, progress)?;
+    }
+    write_minute_fact(transaction, "settled_until", tick.settled_until)?;
+    write_minute_fact(transaction, "watermark", tick.watermark)
+}
+
+fn write_minute(transaction: &Transaction<'_>, settled: &SettledMinute) -> rusqlite::Result<()> {
+    transaction
+        .prepare_cached(
+            "INSERT OR REPLACE INTO minute (minute, mentions, tallies) VALUES (?1, ?2, ?3)",
+        )?
+        .execute((
+            settled.minute.0,
+            codec::pack_mentions(&settled.mentions),
+            codec::pack_tallies(&settled.tallies),
+        ))?;
+    transaction
+        .prepare_cached("DELETE FROM segment WHERE minute = ?1")?
+        .execute([settled.minute.0])?;
+    write_heard(transaction, settled.minute, &settled.heard)
+}
+
+fn write_segment(transaction: &Transaction<'_>, segment: &Segment) -> rusqlite::Result<()> {
+    let mut mentions = segment.mentions.clone();
+    settle(&mut mentions);
+    transaction
+        .prepare_cached(
+            "INSERT INTO segment (minute, part, posts, mentions) VALUES
+             (?1, (SELECT coalesce(max(part), 0) + 1 FROM segment WHERE minute = ?1), ?2, ?3)",
+        )?
+        .execute((
+            segment.minute.0,
+            codec::pack_posts(&segment.posts),
+            codec::pack_mentions(&mentions),
+        ))?;
+    write_heard(transaction, segment.minute, &segment.heard)
+}
+
+fn write_heard(
+    transaction: &Transaction<'_>,
+    minute: Minute,
+    heard: &[(FeedId, u32)],
+) -> rusqlite::Result<()> {
+    let mut upsert = transaction
+        .prepare_cached("INSERT OR REPLACE INTO heard (minute, feed, posts) VALUES (?1, ?2, ?3)")?;
+    for (feed, posts) in heard {
+        upsert.execute((minute.0, feed.0, posts))?;
+    }
+    Ok(())
+}
+
+fn write_gap(
+    transaction: &Transaction<'_>,
+    start: Minute,
+    end: Minute,
+    provisional: bool,
+) -> rusqlite::Result<()> {
+    transaction
+        .prepare_cached(
+            "INSERT OR REPLACE INTO gap (start_minute, end_minute, provisional) VALUES (?1, ?2, ?3)",
+        )?
+        .execute((start.0, end.0, provisional))
+        .map(drop)
+}
+
+fn write_spike(transaction: &Transaction<'_>, spike: &Spike) -> rusqlite::Result<()> {
+    transaction
+        .prepare_cached(
+            "INSERT OR REPLACE INTO spike (hashtag, flagged_minute, provisional, onset_minute,
+                 window_minutes, observed, expected, growth, score, threshold, growth_max, score_max,
+                 peak_minute, end_minute)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+        )?
+        .execute(rusqlite::params![
+            spike.hashtag.0,
+            spike.flagged.0,
+            spike.provisional,
+            spike.alarm.onset,
+            spike.alarm.window_minutes,
+            spike.alarm.observed,
+            spike.alarm.expected,
+            spike.alarm.growth,
+            spike.alarm.score,
+            spike.threshold,
+            spike.growth_max,
+            spike.score_max,
+            spike.peak.map(|minute| minute.0),
+            spike.end.map(|minute| minute.0),
+        ])
+        .map(drop)
+}
+
+fn write_checkpoint(
+    transaction: &Transaction<'_>,
+    checkpoint: &[Remembered],
+    until: Option<Minute>,
+) -> rusqlite::Result<()> {
+    let mut upsert = transaction.prepare_cached(
+        "INSERT OR REPLACE INTO baseline (hashtag, awake, state) VALUES (?1, ?2, ?3)",
+    )?;
+    for remembered in checkpoint {
+        upsert.execute((remembered.hashtag.0, remembered.awake, &remembered.state))?;
+    }
+    write_minute_fact(transaction, "checkpoint_until", until)
+}
+
+fn write_cursor(
+    transaction: &Transaction<'_>,
+    feed: FeedId,
+    cursor: &Cursor,
+) -> rusqlite::Result<()> {
+    transaction
+        .prepare_cached(
+            "UPDATE feed SET offset_bytes = ?2, lines = ?3, fingerprint = ?4 WHERE id = ?1",
+        )?
+        .execute((
+            feed.0,
+            cursor.offset_bytes.cast_signed(),
+            cursor.lines.cast_signed(),
+            cursor.fingerprint.cast_signed(),
+        ))
+        .map(drop)
+}
+
+fn write_progress(
+    transaction: &Transaction<'_>,
+    feed: FeedId,
+    progress: &Progress,
+) -> rusqlite::Result<()> {
+    transaction
+        .prepare_cached(
+            "UPDATE feed SET newest_minute = ?2, silent_since_minute = ?3, listening = ?4 WHERE id = ?1",
+        )?
+        .execute((
+            feed.0,
+            progress.newest.map(|minute| minute.0),
+            progress.silent_since.map(|minute| minute.0),
+            codec::pack_counts(progress.listening.counts()),
+        ))
+        .map(drop)
+}
+
+fn write_minute_fact(
+    transaction: &Transaction<'_>,
+    name: &str,
+    minute: Option<Minute>,
+) -> rusqlite::Result<()> {
+    let Some(minute) = minute else {
+        return Ok(());
+    };
+    transaction
+        .prepare_cached("INSERT OR REPLACE INTO fact (name, value) VALUES (?1, ?2)")?
+        .execute((name, minute.0))
+        .map(drop)
+}
+
+/// Drops the mentions of minutes before `before`.
+pub(super) fn seal(database: &Connection, before: Minute) -> rusqlite::Result<u64> {
+    let sealed = database
+        .prepare_cached(
+            "UPDATE minute SET mentions = NULL WHERE minute < ?1 AND mentions IS NOT NULL",
+        )?
+        .execute([before.0])?;
+    if sealed > 0 {
+        database.execute(
+            "INSERT OR REPLACE INTO fact (name, value) VALUES ('mentions_since', ?1)",
+            [before.0],
+        )?;
+    }
+    Ok(sealed as u64)
+}
+
+/// Adds the minutes of the hours that end at or before `before` up.
+pub(super) fn forget(database: &mut Connection, before: Minute) -> Result<u64, Error> {
+    let before = before.0 - before.0 % HOUR_MINUTES;
+    let transaction = database
+        .transaction_with_behavior(TransactionBehavior::Immediate)
+        .map_err(Error::sql("begin to forget"))?;
+    let hours: Vec<u32> = transaction
+        .prepare_cached("SELECT DISTINCT minute / 60 FROM minute WHERE minute < ?1 ORDER BY 1")
+        .and_then(|mut query| query.query_map([before], |row| row.get(0))?.collect())
+        .map_err(Error::sql("find minutes to forget"))?;
+    for hour in hours {
+        forget_hour(&transaction, hour)?;
+    }
+    let forgotten = transaction
+        .execute("DELETE FROM minute WHERE minute < ?1", [before])
+        .map_err(Error::sql("forget minutes"))?;
+    if forgotten > 0 {
+        write_minute_fact(&transaction, "minutes_since", Some(Minute(before)))
+            .map_err(Error::sql("forget minutes"))?;
+    }
+    transaction
+        .commit()
+        .map_err(Error::sql("commit what was forgotten"))?;
+    Ok(forgotten as u64)
+}
+
+fn forget_hour(transaction: &Transaction<'_>, hour: u32) -> Result<(), Error> {
+    let range = Minute(hour * HOUR_MINUTES)..Minute((hour + 1) * HOUR_MINUTES);
+    let mut sums = std::collections::BTreeMap::<_, Tally>::new();
+    super::read::each_tally(transaction, "minute", range, &mut |_, tally| {
+        sums.entry(tally.hashtag)
+            .and_modify(|sum| {
+                sum.uses = sum.uses.saturating_add(tally.uses);
+                sum.fresh = sum.fresh.saturating_add(tally.fresh);
+                sum.authors = match (sum.authors, tally.authors) {
+                    (None, authors) | (authors, None) => authors,
+                    (Some(a), Some(b)) => Some(a.saturating_add(b)),
+                };
+            })
+            .or_insert(tally);
+    })?;
+    let sums: Vec<Tally> = sums.into_values().collect();
+    transaction
+        .execute(
+            "INSERT OR REPLACE INTO hour (hour, tallies) VALUES (?1, ?2)",
+            (hour, codec::pack_tallies(&sums)),
+        )
+        .map(drop)
+        .map_err(Error::sql("write an hour"))
+}

@@ -1,0 +1,136 @@
+//! Who has used which hashtag in the last hour.
+//!
+//! The detector counts an author once an hour and hashtag, as Downdetector counts one report per user and company:
+//! so neither a campaign of few accounts nor a quarrel between two people looks like an outage. Takes the mentions of
+//! closed minutes in order, gives the [`Tally`] of each hashtag. Memory is that of one hour of mentions.
+
+use std::collections::VecDeque;
+
+use hashbrown::HashMap;
+use hashbrown::HashSet;
+
+use super::mention::{HashtagId, Mention, Tally, by_hashtag};
+use crate::post::AuthorId;
+use crate::time::Minute;
+
+/// For how long an author is remembered after a use: the trailing hour of `detection.md` section 4.
+pub const MEMORY_MINUTES: u32 = 60;
+
+/// The authors of the last [`MEMORY_MINUTES`], per hashtag.
+#[derive(Debug, Clone, Default)]
+pub struct RecentAuthors {
+    last_use: HashMap<(HashtagId, AuthorId), Minute>,
+    by_minute: VecDeque<(Minute, Vec<(HashtagId, AuthorId)>)>,
+}
+
+impl RecentAuthors {
+    /// Counts one minute, later than every one before it. `mentions` are sorted, each (hashtag, post) once.
+    pub fn tally(&mut self, minute: Minute, mentions: &[Mention]) -> Vec<Tally> {
+        self.expire(minute);
+        let mut used = Vec::new();
+        let tallies = by_hashtag(mentions)
+            .map(|group| self.tally_one(minute, group, &mut used))
+            .collect();
+        self.by_minute.push_back((minute, used));
+        tallies
+    }
+
+    fn tally_one(
+        &mut self,
+        minute: Minute,
+        group: &[Mention],
+        used: &mut Vec<(HashtagId, AuthorId)>,
+    ) -> Tally {
+        let hashtag = group[0].hashtag;
+        let authors: HashSet<AuthorId> =
+            group.iter().filter_map(|mention| mention.author).collect();
+        let unnamed = group
+            .iter()
+            .filter(|mention| mention.author.is_none())
+            .count();
+        let mut fresh = unnamed;
+        for &author in &authors {
+            fresh += usize::from(self.last_use.insert((hashtag, author), minute).is_none());
+            used.push((hashtag, author));
+        }
+        Tally {
+            hashtag,
+            uses: count(group.len()),
+            authors: (!authors.is_empty()).then(|| count(authors.len())),
+            fresh: count(fresh),
+        }
+    }
+
+    /// Forgets who was last heard more than an hour before `minute`.
+    fn expire(&mut self, minute: Minute) {
+        let oldest_kept = minute.minus(MEMORY_MINUTES);
+        while let Some((past, _)) = self.by_minute.front()
+            && *past < oldest_kept
+        {
+            let (past, used) = self.by_minute.pop_front().expect("the front was just seen");
+            for key in used {
+                if self.last_use.get(&key) == Some(&past) {
+                    self.last_use.remove(&key);
+                }
+            }
+        }
+    }
+}
+
+/// A count that fits: no minute holds 2^32 mentions, since each costs memory.
+fn count(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::post::PostId;
+    use crate::trend::mention::{LangId, SourceId, settle};
+    use std::num::NonZeroU64;
+
+    fn mention(post: u64, author: u64) -> Mention {
+        Mention {
+            hashtag: HashtagId(1),
+            post: PostId(post),
+            author: NonZeroU64::new(author).map(AuthorId),
+            source: SourceId(0),
+            lang: LangId(0),
+            bot: false,
+        }
+    }
+
+    #[test]
+    fn an_author_is_fresh_again_after_an_hour_of_silence() {
+        let mut recent = RecentAuthors::default();
+        let mut fresh_at =
+            |minute, post| recent.tally(Minute(minute), &[mention(post, 7)])[0].fresh;
+        assert_eq!(fresh_at(100, 1), 1);
+        assert_eq!(
+            fresh_at(160, 2),
+            0,
+            "sixty minutes later is still within the hour"
+        );
+        assert_eq!(
+            fresh_at(220, 3),
+            0,
+            "the use at 160 counts, though it was not fresh"
+        );
+        assert_eq!(fresh_at(281, 4), 1);
+    }
+
+    #[test]
+    fn posts_without_an_author_are_each_fresh_and_authors_stay_unknown() {
+        let mut recent = RecentAuthors::default();
+        let tally = recent.tally(Minute(5), &[mention(1, 0), mention(2, 0)])[0];
+        assert_eq!((tally.uses, tally.authors, tally.fresh), (2, None, 2));
+    }
+
+    #[test]
+    fn a_post_recorded_twice_is_one_use() {
+        let mut mentions = vec![mention(2, 8), mention(1, 7), mention(2, 8)];
+        settle(&mut mentions);
+        let tally = RecentAuthors::default().tally(Minute(5), &mentions)[0];
+        assert_eq!((tally.uses, tally.authors, tally.fresh), (2, Some(2), 2));
+    }
+}

@@ -1,0 +1,556 @@
+//! The tracker: posts in, minutes closed, spikes told. The heart of the loop.
+//!
+//! Takes posts in the order of their feeds, keeps the minutes that may still change, and settles those that cannot:
+//! a minute is settled when every running feed has passed its end by the lateness bound. Settled minutes go to the
+//! detectors, in order, once. So the order, the repetition and the batching of posts within the bound change nothing,
+//! and neither does a restart: see `tests/it/replay.rs`.
+//!
+//! [`Tracker::advance`] tells what is new since the last call as a [`Tick`]; whoever stores it in one transaction can
+//! build the same tracker again from the store ([`Tracker::restore`]). [`Tracker::ahead`] judges the minutes that are
+//! not settled yet as if they were.
+//! It has no clock, no file, no socket; names are numbers.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+use hashbrown::HashMap;
+
+use super::coverage::Coverage;
+use super::detector::Reading;
+use super::listening::Listening;
+use super::mention::{self, FeedId, HashtagId, Mention, Tally};
+use super::recent::{MEMORY_MINUTES, RecentAuthors};
+use super::settings::Settings;
+use super::spike::Spike;
+use super::track::Track;
+use crate::post::PostId;
+use crate::time::Minute;
+
+/// Tallies settled before the memory of the hashtags is written again: what a restart may have to repeat. At 0.3 us
+/// each, a second's work at most.
+const CHECKPOINT_TALLIES: usize = 250_000;
+/// Hashtags kept in memory; beyond it those without a recent use go, since the store has them. 64 MB of them.
+const TRACKS_MAX: usize = 200_000;
+
+/// What became of a post.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// New, and counted.
+    Counted,
+    /// Seen before; if it is an edit, hashtags new in it are counted.
+    Duplicate,
+    /// Older than the lateness bound behind the watermark.
+    Late,
+}
+
+/// A minute that may still change.
+#[derive(Debug, Clone, Default)]
+struct OpenMinute {
+    posts: Vec<PostId>,
+    mentions: Vec<Mention>,
+    heard: BTreeMap<FeedId, u32>,
+    /// How much of `posts` and `mentions` an earlier tick has told.
+    told: (usize, usize),
+}
+
+/// How far one feed has come.
+#[derive(Debug, Clone)]
+pub struct Progress {
+    /// The newest minute it has shown.
+    pub newest: Option<Minute>,
+    /// Whether more may come; a feed that has ended holds nobody up.
+    pub running: bool,
+    /// Its recent rate.
+    pub listening: Listening,
+    /// The minute after the last one it was heard in.
+    pub silent_since: Option<Minute>,
+}
+
+impl Default for Progress {
+    fn default() -> Self {
+        Self {
+            newest: None,
+            running: true,
+            listening: Listening::default(),
+            silent_since: None,
+        }
+    }
+}
+
+/// New posts and mentions of a minute that may still change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Segment {
+    /// Of which minute.
+    pub minute: Minute,
+    /// Posts counted, with a hashtag or without.
+    pub posts: Vec<PostId>,
+    /// Their mentions.
+    pub mentions: Vec<Mention>,
+    /// Posts by feed, in the whole minute so far.
+    pub heard: Vec<(FeedId, u32)>,
+}
+
+/// A minute that nothing can join any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SettledMinute {
+    /// Which one.
+    pub minute: Minute,
+    /// Its mentions, sorted.
+    pub mentions: Vec<Mention>,
+    /// What they add up to, by hashtag.
+    pub tallies: Vec<Tally>,
+    /// Posts by feed.
+    pub heard: Vec<(FeedId, u32)>,
+}
+
+/// What is new since the last tick: everything that one transaction must hold.
+#[derive(Debug, Clone, Default)]
+pub struct Tick {
+    /// Additions to minutes that stay open.
+    pub segments: Vec<Segment>,
+    /// Minutes settled, in order.
+    pub settled: Vec<SettledMinute>,
+    /// Stretches in which we were not listening.
+    pub gaps: Vec<Range<Minute>>,
+    /// Spikes that opened, changed or ended.
+    pub spikes: Vec<Spike>,
+    /// Memory of hashtags that changed since the last checkpoint; none between checkpoints.
+    pub checkpoint: Option<Vec<Remembered>>,
+    /// All minutes before this one are settled.
+    pub settled_until: Option<Minute>,
+    /// Up to where buckets are closed.
+    pub watermark: Option<Minute>,
+}
+
+/// The memory of one hashtag, as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remembered {
+    /// Whose.
+    pub hashtag: HashtagId,
+    /// Whether the passing of time can still change it: a restart must load it.
+    pub awake: bool,
+    /// What [`Track::encode`] gave.
+    pub state: Vec<u8>,
+}
+
+/// What [`Tracker::restore`] needs from the store.
+#[derive(Debug, Default)]
+pub struct Memory {
+    /// All minutes before this one are settled.
+    pub settled_until: Option<Minute>,
+    /// The first minute ever heard, and the stretches in which we were not listening.
+    pub coverage: Option<Coverage>,
+    /// The feeds with their progress.
+    pub feeds: Vec<(FeedId, Progress)>,
+    /// Memory of the hashtags in `since_checkpoint` and of those awake, as of the last checkpoint.
+    pub tracks: Vec<(HashtagId, Track)>,
+    /// Tallies settled after the last checkpoint, in order.
+    pub since_checkpoint: Vec<(Minute, Vec<Tally>)>,
+    /// Settled mentions of the last hour, in order.
+    pub last_hour: Vec<(Minute, Vec<Mention>)>,
+    /// What has been told of the minutes that may still change.
+    pub segments: Vec<Segment>,
+    /// Spikes that have not ended.
+    pub open_spikes: Vec<Spike>,
+}
+
+/// See the module.
+#[derive(Debug, Clone)]
+pub struct Tracker {
+    settings: Settings,
+    lateness_minutes: u32,
+    feeds: BTreeMap<FeedId, Progress>,
+    open: BTreeMap<Minute, OpenMinute>,
+    /// Posts of the open minutes.
+    posts: HashMap<PostId, Minute>,
+    settled_until: Option<Minute>,
+    recent: RecentAuthors,
+    coverage: Option<Coverage>,
+    tracks: HashMap<HashtagId, Slot>,
+    /// Hashtags that the passing of time can still change.
+    awake: Vec<HashtagId>,
+    spikes: BTreeMap<HashtagId, Spike>,
+    tallies_since_checkpoint: usize,
+}
+
+/// A track and where it stands.
+#[derive(Debug, Clone, Default)]
+struct Slot {
+    track: Track,
+    /// It is in `Tracker::awake`.
+    awake: bool,
+    /// It has changed since the last checkpoint.
+    dirty: bool,
+}
+
+impl Tracker {
+    /// One that has seen nothing.
+    pub fn new(settings: Settings, lateness_minutes: u32) -> Self {
+        Self {
+            settings,
+            lateness_minutes,
+            feeds: BTreeMap::new(),
+            open: BTreeMap::new(),
+            posts: HashMap::new(),
+            settled_until: None,
+            recent: RecentAuthors::default(),
+            coverage: None,
+            tracks: HashMap::new(),
+            awake: Vec::new(),
+            spikes: BTreeMap::new(),
+            tallies_since_checkpoint: 0,
+        }
+    }
+
+    /// The tracker that told the ticks from which `memory` was stored.
+    pub fn restore(settings: Settings, lateness_minutes: u32, memory: Memory) -> Self {
+        let mut tracker = Self::new(settings, lateness_minutes);
+        tracker.settled_until = memory.settled_until;
+        tracker.coverage = memory.coverage;
+        tracker.feeds = memory.feeds.into_iter().collect();
+        for (minute, mentions) in &memory.last_hour {
+            tracker.recent.tally(*minute, mentions);
+        }
+        for segment in memory.segments {
+            tracker.reopen(segment);
+        }
+        tracker.admit(memory.tracks);
+        for (minute, tallies) in &memory.since_checkpoint {
+            // What these readings said is in the store already.
+            tracker.judge(*minute, tallies, &mut Tick::default());
+        }
+        tracker.spikes = memory
+            .open_spikes
+            .into_iter()
+            .map(|spike| (spike.hashtag, spike))
+            .collect();
+        tracker
+    }
+
+    fn reopen(&mut self, segment: Segment) {
+        let open = self.open.entry(segment.minute).or_default();
+        self.posts
+            .extend(segment.posts.iter().map(|&post| (post, segment.minute)));
+        open.posts.extend(segment.posts);
+        open.mentions.extend(segment.mentions);
+        open.heard = segment.heard.into_iter().collect();
+        open.told = (open.posts.len(), open.mentions.len());
+    }
+
+    /// Announces a feed that will be read: until it has shown its first post it holds the watermark.
+    pub fn expect_feed(&mut self, feed: FeedId) {
+        self.feeds.entry(feed).or_default().running = true;
+    }
+
+    /// A feed has ended: it holds nobody up any more.
+    pub fn end_feed(&mut self, feed: FeedId) {
+        self.feeds.entry(feed).or_default().running = false;
+    }
+
+    /// The feeds with their progress.
+    pub fn feeds(&self) -> impl Iterator<Item = (FeedId, &Progress)> {
+        self.feeds.iter().map(|(&feed, progress)| (feed, progress))
+    }
+
+    /// Takes a post. `mentions` adds its mentions to a list; it is asked only where they count.
+    pub fn record<E>(
+        &mut self,
+        feed: FeedId,
+        minute: Minute,
+        post: PostId,
+        edit: bool,
+        mentions: impl FnOnce(&mut Vec<Mention>) -> Result<(), E>,
+    ) -> Result<Verdict, E> {
+        let progress = self.feeds.entry(feed).or_default();
+        progress.newest = progress.newest.max(Some(minute));
+        if self.settleable_until() > Some(minute) || self.settled_until > Some(minute) {
+            return Ok(Verdict::Late);
+        }
+        if let Some(&first_seen) = self.posts.get(&post) {
+            if edit {
+                // Hashtags it already had are the same members of the minute's set.
+                mentions(&mut self.open.entry(first_seen).or_default().mentions)?;
+            }
+            return Ok(Verdict::Duplicate);
+        }
+        let open = self.open.entry(minute).or_default();
+        mentions(&mut open.mentions)?;
+        open.posts.push(post);
+        *open.heard.entry(feed).or_default() += 1;
+        self.posts.insert(post, minute);
+        Ok(Verdict::Counted)
+    }
+
+    /// Up to where buckets are closed: the newest minute that every running feed has reached. None before each has
+    /// shown a post.
+    pub fn watermark(&self) -> Option<Minute> {
+        let running = || self.feeds.values().filter(|progress| progress.running);
+        if running().next().is_some() {
+            running().map(|progress| progress.newest).min().flatten()
+        } else {
+            // Nothing more will come: the minute of the newest post is closed too.
+            self.feeds
+                .values()
+                .filter_map(|progress| progress.newest)
+                .max()
+                .map(Minute::next)
+        }
+    }
+
+    /// The first minute that a post may still join.
+    fn settleable_until(&self) -> Option<Minute> {
+        let newest = if self.feeds.values().any(|progress| progress.running) {
+            self.watermark()
+        } else {
+            self.feeds
+                .values()
+                .filter_map(|progress| progress.newest)
+                .max()
+        };
+        newest.map(|newest| newest.minus(self.lateness_minutes))
+    }
+
+    /// Hashtags of the minutes about to settle that are not in memory: the store may know them ([`Tracker::admit`]).
+    pub fn unknown(&self) -> BTreeSet<HashtagId> {
+        let until = self.settleable_until().unwrap_or(Minute(0));
+        self.open
+            .range(..until)
+            .flat_map(|(_, open)| &open.mentions)
+            .map(|mention| mention.hashtag)
+            .filter(|hashtag| !self.tracks.contains_key(hashtag))
+            .collect()
+    }
+
+    /// Takes what the store remembers of hashtags.
+    pub fn admit(&mut self, tracks: impl IntoIterator<Item = (HashtagId, Track)>) {
+        for (hashtag, track) in tracks {
+            let awake = !track.is_idle();
+            if awake {
+                self.awake.push(hashtag);
+            }
+            self.tracks.insert(
+                hashtag,
+                Slot {
+                    track,
+                    awake,
+                    dirty: false,
+                },
+            );
+        }
+    }
+
+    /// Settles what can be settled and tells what is new since the last call.
+    pub fn advance(&mut self) -> Tick {
+        let mut tick = Tick::default();
+        if let Some(until) = self.settleable_until() {
+            self.settle(until, &mut tick);
+        }
+        tick.segments = self.untold_segments();
+        if self.tallies_since_checkpoint >= CHECKPOINT_TALLIES {
+            tick.checkpoint = Some(self.checkpoint());
+        }
+        tick.settled_until = self.settled_until;
+        tick.watermark = self.watermark();
+        tick
+    }
+
+    /// The memory of every hashtag that has changed since the last checkpoint. The caller stores it with the tick
+    /// that came before.
+    pub fn checkpoint(&mut self) -> Vec<Remembered> {
+        self.tallies_since_checkpoint = 0;
+        let changed = self.tracks.iter_mut().filter(|(_, slot)| slot.dirty);
+        let remembered = changed
+            .map(|(&hashtag, slot)| {
+                slot.dirty = false;
+                Remembered {
+                    hashtag,
+                    awake: slot.awake,
+                    state: slot.track.encode(),
+                }
+            })
+            .collect();
+        if self.tracks.len() > TRACKS_MAX {
+            self.tracks.retain(|_, slot| slot.awake);
+        }
+        remembered
+    }
+
+    /// What the next tick would say if every closed minute were settled: provisional spikes and gaps. They are the
+    /// reason why nobody waits for the lateness bound.
+    pub fn ahead(&self) -> Tick {
+        let mut ahead = self.clone();
+        let mut tick = Tick::default();
+        if let Some(watermark) = self.watermark() {
+            ahead.settle(watermark, &mut tick);
+        }
+        tick.spikes
+            .iter_mut()
+            .for_each(|spike| spike.provisional = true);
+        tick
+    }
+
+    fn settle(&mut self, until: Minute, tick: &mut Tick) {
+        while let Some(entry) = self.open.first_entry()
+            && *entry.key() < until
+        {
+            let (minute, mut open) = entry.remove_entry();
+            for post in &open.posts {
+                self.posts.remove(post);
+            }
+            mention::settle(&mut open.mentions);
+            let tallies = self.recent.tally(minute, &open.mentions);
+            self.listen(minute, &open.heard, tick);
+            self.judge(minute, &tallies, tick);
+            tick.settled.push(SettledMinute {
+                minute,
+                mentions: open.mentions,
+                tallies,
+                heard: open.heard.into_iter().collect(),
+            });
+        }
+        self.settled_until = self.settled_until.max(Some(until));
+    }
+
+    /// Decides whether the silence before `minute` was a gap, and whether the feeds silent in it are deaf.
+    fn listen(&mut self, minute: Minute, heard: &BTreeMap<FeedId, u32>, tick: &mut Tick) {
+        let coverage = self
+            .coverage
+            .get_or_insert_with(|| Coverage::since(minute.0));
+        let last_heard = self
+            .feeds
+            .values()
+            .filter_map(|progress| progress.silent_since)
+            .max();
+        if let Some(start) = last_heard.filter(|&start| start < minute) {
+            // Nobody was heard: how long the silence lasted is known by now.
+            let deaf = deaf_share(&self.feeds, |_, progress, since| {
+                progress.listening.is_gap(minute.0 - since.0)
+            });
+            if deaf > DEAF_SHARE_MAX {
+                add_gap(coverage, start..minute, tick);
+            }
+        }
+        let deaf = deaf_share(&self.feeds, |feed, progress, since| {
+            !heard.contains_key(feed) && progress.listening.is_gap(minute.0 + 1 - since.0)
+        });
+        if deaf > DEAF_SHARE_MAX {
+            add_gap(coverage, minute..minute.next(), tick);
+        }
+        for (feed, &posts) in heard {
+            let progress = self.feeds.entry(*feed).or_default();
+            let silence = progress.silent_since.map_or(0, |since| minute.0 - since.0);
+            if !progress.listening.is_gap(silence) {
+                progress.listening.hear_silence(silence);
+            }
+            progress.listening.hear(posts);
+            progress.silent_since = Some(minute.next());
+        }
+    }
+
+    /// Hands a settled minute to the detectors.
+    fn judge(&mut self, minute: Minute, tallies: &[Tally], tick: &mut Tick) {
+        let Some(coverage) = &self.coverage else {
+            return;
+        };
+        let mut changed: BTreeMap<HashtagId, Spike> = BTreeMap::new();
+        let (settings, spikes) = (&self.settings, &mut self.spikes);
+        let mut follow = |hashtag: HashtagId, reading: &Reading| {
+            let open = spikes.get_mut(&hashtag);
+            if let Some(spike) = Spike::opened(hashtag, reading, settings.spike_threshold) {
+                changed.insert(hashtag, spike.clone());
+                spikes.insert(hashtag, spike);
+            } else if let Some(spike) = open
+                && spike.follow(reading)
+            {
+                changed.insert(hashtag, spike.clone());
+                if spike.end.is_some() {
+                    spikes.remove(&hashtag);
+                }
+            }
+        };
+        let is_covered = coverage.covers(minute.0);
+        for tally in tallies.iter().filter(|_| is_covered) {
+            let hashtag = tally.hashtag;
+            let slot = self.tracks.entry(hashtag).or_default();
+            slot.dirty = true;
+            slot.track
+                .observe(minute, tally.fresh, coverage, settings, &mut |reading| {
+                    follow(hashtag, &reading);
+                });
+            if !slot.awake && !slot.track.is_idle() {
+                slot.awake = true;
+                self.awake.push(hashtag);
+            }
+        }
+        self.awake.retain(|&hashtag| {
+            let slot = self
+                .tracks
+                .get_mut(&hashtag)
+                .expect("an awake hashtag is in memory");
+            slot.dirty = true;
+            slot.track
+                .catch_up(minute.next(), coverage, settings, &mut |reading| {
+                    follow(hashtag, &reading);
+                });
+            slot.awake = !slot.track.is_idle();
+            slot.awake
+        });
+        self.tallies_since_checkpoint += tallies.len();
+        tick.spikes.extend(changed.into_values());
+    }
+
+    fn untold_segments(&mut self) -> Vec<Segment> {
+        let mut segments = Vec::new();
+        for (&minute, open) in &mut self.open {
+            let (posts, mentions) = open.told;
+            if posts < open.posts.len() || mentions < open.mentions.len() {
+                segments.push(Segment {
+                    minute,
+                    posts: open.posts[posts..].to_vec(),
+                    mentions: open.mentions[mentions..].to_vec(),
+                    heard: open
+                        .heard
+                        .iter()
+                        .map(|(&feed, &posts)| (feed, posts))
+                        .collect(),
+                });
+                open.told = (open.posts.len(), open.mentions.len());
+            }
+        }
+        segments
+    }
+
+    /// The first minute whose mentions a restart needs, for the authors of the trailing hour.
+    pub fn last_hour_start(settled_until: Minute) -> Minute {
+        settled_until.minus(MEMORY_MINUTES)
+    }
+}
+
+/// From this share of the posts a minute on, counted by the feeds' recent rates, a minute is a gap when the feeds
+/// that carry them are deaf: what is left would be judged against a baseline of twice its size.
+const DEAF_SHARE_MAX: f64 = 0.5;
+
+/// The share of posts that the feeds carry for which `is_deaf` holds; a feed that has ended, or was never heard, is
+/// left out.
+fn deaf_share(
+    feeds: &BTreeMap<FeedId, Progress>,
+    is_deaf: impl Fn(&FeedId, &Progress, Minute) -> bool,
+) -> f64 {
+    let (mut deaf, mut all) = (0.0, 0.0);
+    for (feed, progress) in feeds {
+        let Some(since) = progress.silent_since.filter(|_| progress.running) else {
+            continue;
+        };
+        let rate = progress.listening.posts_per_minute();
+        all += rate;
+        if is_deaf(feed, progress, since) {
+            deaf += rate;
+        }
+    }
+    if all > 0.0 { deaf / all } else { 0.0 }
+}
+
+fn add_gap(coverage: &mut Coverage, gap: Range<Minute>, tick: &mut Tick) {
+    coverage.add_gap(gap.start.0..gap.end.0);
+    tick.gaps.push(gap);
+}

@@ -1,0 +1,182 @@
+//! The detector run again over what is stored: what it read of some hashtags, minute by minute.
+//!
+//! Settled minutes have tallies; those still open have mentions only and are tallied here as the tracker will. With a
+//! [`Filter`] everything is tallied anew from the mentions it keeps, as far back as they are kept.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+use super::filter::Filter;
+use crate::store::{Error, Ledger};
+use crate::time::Minute;
+use crate::trend::coverage::Coverage;
+use crate::trend::detector::{Detector, Reading};
+use crate::trend::mention::{HashtagId, Mention, Tally};
+use crate::trend::recent::RecentAuthors;
+use crate::trend::settings::Settings;
+use crate::trend::tracker::Tracker;
+
+/// Width of a stored bucket.
+const WIDTH_MINUTES: u32 = 1;
+
+/// Idle minutes read almost the same for this long: their expectation is computed once an hour.
+const IDLE_STEP_MINUTES: u32 = 60;
+
+/// What one hashtag read.
+#[derive(Debug, Clone, Default)]
+pub struct Replayed {
+    /// Counts of the minutes it was used in.
+    pub tallies: BTreeMap<Minute, Tally>,
+    readings: BTreeMap<Minute, Reading>,
+    /// What idle minutes read, by the hour they lie in.
+    idle: BTreeMap<u32, Reading>,
+}
+
+/// The replay of some hashtags.
+#[derive(Debug, Clone)]
+pub struct Replay {
+    /// When somebody was listening.
+    pub coverage: Coverage,
+    /// The hashtags asked for.
+    pub hashtags: BTreeMap<HashtagId, Replayed>,
+}
+
+impl Replay {
+    /// Runs the detector over everything before `range.end` and keeps what it read within `range`; none in an empty
+    /// ledger.
+    pub fn of(
+        ledger: &impl Ledger,
+        hashtags: &BTreeSet<HashtagId>,
+        range: Range<Minute>,
+        settings: &Settings,
+        filter: &Filter,
+    ) -> Result<Option<Self>, Error> {
+        let Some(coverage) = ledger.coverage()? else {
+            return Ok(None);
+        };
+        let series = tallies(ledger, hashtags, range.end, filter)?;
+        let hashtags = series
+            .into_iter()
+            .map(|(hashtag, tallies)| {
+                (
+                    hashtag,
+                    Replayed::of(tallies, range.clone(), &coverage, settings),
+                )
+            })
+            .collect();
+        Ok(Some(Self { coverage, hashtags }))
+    }
+
+    /// What `hashtag` read in a covered minute of the range, whether it was used in it or not; none in a gap.
+    pub fn reading(&self, hashtag: HashtagId, minute: Minute) -> Option<Reading> {
+        if !self.coverage.covers(minute.0) {
+            return None;
+        }
+        let replayed = self.hashtags.get(&hashtag)?;
+        replayed.readings.get(&minute).cloned().or_else(|| {
+            let idle = replayed.idle.get(&(minute.0 / IDLE_STEP_MINUTES))?;
+            Some(Reading {
+                bucket: minute.0,
+                ..idle.clone()
+            })
+        })
+    }
+
+    /// The readings of a range of minutes, gaps left out.
+    pub fn readings(
+        &self,
+        hashtag: HashtagId,
+        range: Range<Minute>,
+    ) -> impl Iterator<Item = Reading> + '_ {
+        (range.start.0..range.end.0).filter_map(move |minute| self.reading(hashtag, Minute(minute)))
+    }
+}
+
+impl Replayed {
+    fn of(
+        tallies: BTreeMap<Minute, Tally>,
+        range: Range<Minute>,
+        coverage: &Coverage,
+        settings: &Settings,
+    ) -> Self {
+        let mut detector = Detector::new(WIDTH_MINUTES, coverage.start());
+        let mut replayed = Self::default();
+        for (&minute, tally) in tallies
+            .iter()
+            .filter(|(minute, _)| coverage.covers(minute.0))
+        {
+            replayed.pass(&mut detector, minute, &range, coverage, settings);
+            detector.observe(minute.0, tally.fresh, coverage, settings, &mut |reading| {
+                replayed.keep(reading, &range);
+            });
+        }
+        replayed.pass(&mut detector, range.end, &range, coverage, settings);
+        replayed.tallies = tallies;
+        replayed
+    }
+
+    /// The minutes before `until` in which it was not used: fed while it is awake, looked at once an hour after.
+    fn pass(
+        &mut self,
+        detector: &mut Detector,
+        until: Minute,
+        range: &Range<Minute>,
+        coverage: &Coverage,
+        settings: &Settings,
+    ) {
+        detector.catch_up(until.0, coverage, settings, &mut |reading| {
+            self.keep(reading, range)
+        });
+        let fed_until = detector
+            .last_fed()
+            .map_or(coverage.start(), |last| last + 1);
+        let mut minute = fed_until.max(range.start.0);
+        while minute < until.0 {
+            let hour = minute / IDLE_STEP_MINUTES;
+            self.idle
+                .insert(hour, detector.peek(minute, coverage, settings));
+            minute = (hour + 1) * IDLE_STEP_MINUTES;
+        }
+    }
+
+    fn keep(&mut self, reading: Reading, range: &Range<Minute>) {
+        if range.contains(&Minute(reading.bucket)) {
+            self.readings.insert(Minute(reading.bucket), reading);
+        }
+    }
+}
+
+type Series = BTreeMap<HashtagId, BTreeMap<Minute, Tally>>;
+
+fn tallies(
+    ledger: &impl Ledger,
+    hashtags: &BTreeSet<HashtagId>,
+    until: Minute,
+    filter: &Filter,
+) -> Result<Series, Error> {
+    let mut series: Series = hashtags
+        .iter()
+        .map(|&hashtag| (hashtag, BTreeMap::new()))
+        .collect();
+    let settled_until = ledger.settled_until()?.unwrap_or(Minute(0));
+    let mut tallied_from = Minute(0);
+    if filter.is_empty() {
+        tallied_from = settled_until;
+        for (hashtag, tallies) in ledger.series(hashtags, Minute(0)..settled_until.min(until))? {
+            series.entry(hashtag).or_default().extend(tallies);
+        }
+    }
+    let mut recent = RecentAuthors::default();
+    let keep = |mention: &Mention| hashtags.contains(&mention.hashtag) && filter.keeps(mention);
+    let hour_before = Tracker::last_hour_start(tallied_from);
+    ledger.mentions(hour_before..until, &keep, &mut |minute, mentions| {
+        let tallies = recent.tally(minute, &mentions);
+        for tally in tallies.into_iter().filter(|_| minute >= tallied_from) {
+            series
+                .entry(tally.hashtag)
+                .or_default()
+                .insert(minute, tally);
+        }
+    })?;
+    Ok(series)
+}
