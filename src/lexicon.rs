@@ -20,13 +20,13 @@ const OUTAGE_WORDS: &str = include_str!("../data/lexicon/outage_words.tsv");
 /// The language of names and words that are used everywhere.
 const EVERYWHERE: &str = "mul";
 
-/// Languages that say the outage first as readily as last: "panne Facebook", "se cayó WhatsApp", تعطل واتساب.
+/// Languages that say the outage first as readily as last: "se cayó Telegram", تعطل واتساب.
 const WORD_FIRST_TOO: [&str; 17] = [
     "ar", "be", "bg", "ca", "cs", "el", "es", "fa", "fr", "hu", "mul", "pl", "pt", "ro", "ru",
     "sk", "uk",
 ];
 
-/// Articles and prepositions between a word and the name after it: "έπεσε το Facebook", "caída de WhatsApp".
+/// Articles and prepositions between a word and the name after it: "έπεσε το Facebook", "caída de Telegram".
 const BETWEEN: [(&str, &[&str]); 4] = [
     ("el", &["το", "ο", "η"]),
     ("es", &["el", "la", "de"]),
@@ -162,6 +162,17 @@ struct Name {
     kind: NameKind,
 }
 
+impl Name {
+    fn new(service: &str, language: &str, written: &str, kind: NameKind) -> Self {
+        Self {
+            service: service.to_owned(),
+            written: written.to_owned(),
+            language: language.to_owned(),
+            kind,
+        }
+    }
+}
+
 #[derive(Debug, Clone)]
 struct Word {
     written: String,
@@ -182,8 +193,8 @@ pub struct Lexicon {
     names: HashMap<String, Vec<Name>>,
     /// Joined key of a word to its entries, one a language.
     words: HashMap<String, Vec<Word>>,
-    /// Key of a listed hashtag to its service and spelling.
-    listed: HashMap<String, (String, String)>,
+    /// Key of a hashtag that the user listed to its service.
+    listed: HashMap<String, Name>,
     /// Keys that are never an outage.
     never: HashSet<String>,
 }
@@ -242,11 +253,11 @@ impl Lexicon {
         if self.never.contains(key) {
             return None;
         }
-        if let Some((service, written)) = self.listed.get(key) {
+        if let Some(listed) = self.listed.get(key) {
             return Some(Outage {
-                service,
-                word: written,
-                language: EVERYWHERE,
+                service: &listed.service,
+                word: &listed.written,
+                language: &listed.language,
             });
         }
         let (name, word) = self
@@ -262,151 +273,163 @@ impl Lexicon {
 
     /// Says what the lexicon makes of a hashtag, with or without its sign, and why.
     pub fn explain(&self, hashtag: &str) -> Explanation {
-        let Some(tag) = hashtag::declared(hashtag).into_iter().next() else {
-            return Explanation {
-                key: String::new(),
-                script: Script::Unknown.short_name(),
-                service: None,
-                alias: None,
-                outage_word: None,
-                is_outage: false,
-                verdict: format!(
-                    "{hashtag:?} is no hashtag: it needs a letter, at most 64 characters, and no space"
-                ),
-            };
+        let key = hashtag::declared(hashtag)
+            .into_iter()
+            .next()
+            .map(|tag| tag.key);
+        let finding = match &key {
+            Some(key) => self.find(key),
+            None => Finding::nothing(format!("{hashtag:?} is no hashtag: no letter, or too long")),
         };
-        let mut explanation = self.explain_key(&tag.key);
-        explanation.script = script(&tag.key);
-        explanation.key = tag.key;
-        explanation
+        let key = key.unwrap_or_default();
+        Explanation {
+            script: script(&key),
+            key,
+            service: finding.name.map(|name| name.service.clone()),
+            alias: finding.name.map(|name| name.written.clone()),
+            outage_word: finding.word.map(|word| OutageWord {
+                word: word.written.clone(),
+                language: word.language.clone(),
+            }),
+            is_outage: finding.is_outage,
+            verdict: finding.verdict,
+        }
     }
 
     /// The ids of all services, sorted.
     pub fn services(&self) -> Vec<&str> {
-        let named = self
-            .names
-            .values()
-            .flatten()
-            .map(|name| name.service.as_str());
-        let listed = self.listed.values().map(|(service, _)| service.as_str());
-        let mut services: Vec<&str> = named.chain(listed).collect();
+        let names = self.names.values().flatten().chain(self.listed.values());
+        let mut services: Vec<&str> = names.map(|name| name.service.as_str()).collect();
         services.sort_unstable();
         services.dedup();
         services
     }
 }
 
-/// What `explain` needs beyond `outage`: which parts are known.
+/// What [`Lexicon::explain`] found out about a key.
+struct Finding<'a> {
+    name: Option<&'a Name>,
+    word: Option<&'a Word>,
+    is_outage: bool,
+    verdict: String,
+}
+
+impl Finding<'_> {
+    fn nothing(verdict: String) -> Self {
+        Self {
+            name: None,
+            word: None,
+            is_outage: false,
+            verdict,
+        }
+    }
+}
+
+/// The reasons.
 impl Lexicon {
-    fn explain_key(&self, key: &str) -> Explanation {
-        let told = |name: Option<&Name>, word: Option<&Word>, is_outage: bool, verdict: String| {
-            Explanation {
-                key: String::new(),
-                script: Script::Unknown.short_name(),
-                service: name.map(|name| name.service.clone()),
-                alias: name.map(|name| name.written.clone()),
-                outage_word: word.map(|word| OutageWord {
-                    word: word.written.clone(),
-                    language: word.language.clone(),
-                }),
-                is_outage,
-                verdict,
-            }
-        };
+    fn find(&self, key: &str) -> Finding<'_> {
         if self.never.contains(key) {
-            return told(
-                None,
-                None,
-                false,
+            return Finding::nothing(
                 "no outage: your lexicon file removed this hashtag".to_owned(),
             );
         }
-        if let Some((service, _)) = self.listed.get(key) {
-            let verdict = format!("an outage of {service}: your lexicon file lists this hashtag");
-            return Explanation {
-                service: Some(service.clone()),
-                ..told(None, None, true, verdict)
+        if let Some(listed) = self.listed.get(key) {
+            return Finding {
+                name: Some(listed),
+                word: None,
+                is_outage: true,
+                verdict: format!(
+                    "an outage of {}: your lexicon file lists this hashtag",
+                    listed.service
+                ),
             };
         }
         let joined = joined(key);
-        let mut refused = None;
-        for (name, word, order) in self.pairs(&joined) {
-            let Some(reason) = refusal(name, word, order) else {
-                let (first, second) = match order {
-                    Order::NameFirst => (&name.written, &word.written),
-                    Order::WordFirst => (&word.written, &name.written),
-                };
-                let verdict = format!(
-                    "an outage of {}: {first} + {second}, an outage word ({})",
-                    name.service, word.language
-                );
-                return told(Some(name), Some(word), true, verdict);
-            };
-            refused.get_or_insert((name, word, reason));
+        let judged = || {
+            let pairs = self.pairs(&joined);
+            pairs.map(|(name, word, order)| (name, word, order, refusal(name, word, order)))
+        };
+        let accepted = judged().find(|(.., reason)| reason.is_none());
+        match accepted.or_else(|| judged().next()) {
+            Some((name, word, order, reason)) => Finding {
+                name: Some(name),
+                word: Some(word),
+                is_outage: reason.is_none(),
+                verdict: match reason {
+                    Some(reason) => format!("no outage: {reason}"),
+                    None => accepted_because(name, word, order),
+                },
+            },
+            None => self.find_parts(&joined),
         }
-        if let Some((name, word, reason)) = refused {
-            return told(
-                Some(name),
-                Some(word),
-                false,
-                format!("no outage: {reason}"),
-            );
-        }
-        let name = self.part(&joined, &self.names);
-        let word = self.part(&joined, &self.words);
-        let verdict = match (name, word) {
-            (Some(name), _) if self.names.contains_key(&*joined) => {
+    }
+
+    /// What is to be said about a key that does not split into a name and a word.
+    fn find_parts(&self, joined: &str) -> Finding<'_> {
+        let name = longest_part(joined, &self.names);
+        let word = longest_part(joined, &self.words);
+        let reason = match (name, word) {
+            (Some(name), _) if self.names.contains_key(joined) => {
                 format!(
-                    "no outage: {} names {}, and nothing says it is down",
+                    "{} names {}, and nothing says it is down",
                     name.written, name.service
                 )
             }
-            (_, Some(word)) if self.words.contains_key(&*joined) => match word.kind {
-                WordKind::Power => format!(
-                    "no outage: {} is a power cut and names no service",
-                    word.written
-                ),
-                WordKind::Ban => format!(
-                    "no outage: {} is a block by order and names no service",
-                    word.written
-                ),
-                WordKind::Outage | WordKind::Common => {
-                    format!(
-                        "no outage: {} is an outage word alone and names no service",
-                        word.written
-                    )
-                }
-            },
-            (Some(name), Some(word)) => format!(
-                "no outage: {} and {} are in it, but other letters too, so it may say anything",
-                name.written, word.written
-            ),
-            (Some(name), None) => format!(
-                "no outage: {} names {}, but the rest is no outage word",
-                name.written, name.service
-            ),
-            (None, Some(word)) => format!(
-                "no outage: {} is an outage word, but the rest names no service",
-                word.written
-            ),
-            (None, None) => {
-                "no outage: it holds neither the name of a service nor an outage word".to_owned()
+            (_, Some(word)) if self.words.contains_key(joined) => {
+                let what = match word.kind {
+                    WordKind::Power => "a power cut",
+                    WordKind::Ban => "a block by order",
+                    WordKind::Outage | WordKind::Common => "an outage word alone",
+                };
+                format!("{} is {what} and names no service", word.written)
             }
+            (Some(name), Some(word)) => {
+                format!(
+                    "{} and {} are in it, but other letters too",
+                    name.written, word.written
+                )
+            }
+            (Some(name), None) => {
+                format!(
+                    "{} names {}, but the rest is no outage word",
+                    name.written, name.service
+                )
+            }
+            (None, Some(word)) => {
+                format!(
+                    "{} is an outage word, but the rest names no service",
+                    word.written
+                )
+            }
+            (None, None) => "it holds neither the name of a service nor an outage word".to_owned(),
         };
-        told(name, word, false, verdict)
+        Finding {
+            name,
+            word,
+            ..Finding::nothing(format!("no outage: {reason}"))
+        }
     }
+}
 
-    /// The longest entry that `joined` begins or ends with.
-    fn part<'a, T>(&self, joined: &str, table: &'a HashMap<String, Vec<T>>) -> Option<&'a T> {
-        let ends = cuts(joined).map(|at| &joined[at..]);
-        let starts = cuts(joined).map(|at| &joined[..at]);
-        std::iter::once(joined)
-            .chain(ends)
-            .chain(starts)
-            .filter_map(|part| table.get(part).map(|entries| (part.len(), &entries[0])))
-            .max_by_key(|(len, _)| *len)
-            .map(|(_, entry)| entry)
-    }
+fn accepted_because(name: &Name, word: &Word, order: Order) -> String {
+    let (first, second) = match order {
+        Order::NameFirst => (&name.written, &word.written),
+        Order::WordFirst => (&word.written, &name.written),
+    };
+    format!(
+        "an outage of {}: {first} + {second}; {} is an outage word ({})",
+        name.service, word.written, word.language
+    )
+}
+
+/// The longest entry that `joined` is, begins or ends with.
+fn longest_part<'a, T>(joined: &str, table: &'a HashMap<String, Vec<T>>) -> Option<&'a T> {
+    let parts = cuts(joined).flat_map(|at| [&joined[..at], &joined[at..]]);
+    std::iter::once(joined)
+        .chain(parts)
+        .filter(|part| table.contains_key(*part))
+        .max_by_key(|part| part.len())
+        .and_then(|part| table[part].first())
 }
 
 /// The split.
@@ -465,12 +488,7 @@ impl Lexicon {
         let entries = self.names.entry(key).or_default();
         // Whoever comes later decides what a name means: the user comes last.
         entries.retain(|name| name.service == service);
-        entries.push(Name {
-            service: service.to_owned(),
-            written: written.to_owned(),
-            language: language.to_owned(),
-            kind,
-        });
+        entries.push(Name::new(service, language, written, kind));
     }
 
     fn add_word(&mut self, language: &str, written: &str, kind: WordKind) {
@@ -519,8 +537,8 @@ impl Lexicon {
             ("add-hashtag", [hashtag, service]) => {
                 let key = key(hashtag)?;
                 self.never.remove(&key);
-                self.listed
-                    .insert(key, ((*service).to_owned(), (*hashtag).to_owned()));
+                let name = Name::new(service, EVERYWHERE, hashtag, NameKind::Name);
+                self.listed.insert(key, name);
             }
             ("remove-hashtag", [hashtag]) => {
                 let key = key(hashtag)?;
@@ -551,7 +569,7 @@ impl Lexicon {
             names.retain(|name| name.service != service);
         }
         self.names.retain(|_, names| !names.is_empty());
-        self.listed.retain(|_, (listed, _)| listed != service);
+        self.listed.retain(|_, listed| listed.service != service);
         Ok(())
     }
 
@@ -676,6 +694,8 @@ fn distance(a: &str, b: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use unicode_normalization::UnicodeNormalization as _;
 
     use super::*;
@@ -688,8 +708,9 @@ mod tests {
             .flatten()
     }
 
-    fn lexicon() -> Lexicon {
-        Lexicon::builtin()
+    fn lexicon() -> &'static Lexicon {
+        static BUILTIN: LazyLock<Lexicon> = LazyLock::new(Lexicon::builtin);
+        &BUILTIN
     }
 
     #[test]
@@ -800,11 +821,11 @@ mod tests {
         for (hashtag, why) in [
             (
                 "#whatsappdown",
-                "an outage of whatsapp: whatsapp + down, an outage word (en)",
+                "an outage of whatsapp: whatsapp + down; down is an outage word (en)",
             ),
             (
                 "#PanneFacebook",
-                "an outage of facebook: panne + facebook, an outage word (fr)",
+                "an outage of facebook: panne + facebook; panne is an outage word (fr)",
             ),
             (
                 "#lockdown",

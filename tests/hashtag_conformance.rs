@@ -7,6 +7,7 @@ use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use downtrend::hashtag::{self, Hashtag};
+use downtrend::lexicon::Lexicon;
 
 /// A file beside the repository.
 fn shared(path: &str) -> Option<PathBuf> {
@@ -91,4 +92,31 @@ fn every_hashtag_that_trended_is_one_hashtag() {
         all - ended
     ));
     assert!(all > 1000 * ended);
+}
+
+#[test]
+fn the_sample_hashtags_of_every_language_split() {
+    let Some(file) = shared("hashtags.md") else {
+        return;
+    };
+    let text = fs::read_to_string(file).expect("readable");
+    let table = text.split("## 7. ").nth(1).expect("section 7 is there");
+    let samples: Vec<Hashtag> = table
+        .lines()
+        .filter_map(|row| row.strip_prefix('|')?.split('|').nth(2))
+        .flat_map(hashtag::extract)
+        .collect();
+    let lexicon = Lexicon::builtin();
+    let rest: Vec<&str> = samples
+        .iter()
+        .filter(|sample| lexicon.outage(&sample.key).is_none())
+        .map(|sample| sample.label.as_str())
+        .collect();
+    report(&format!(
+        "{} of {} sample hashtags split; not: {rest:?}",
+        samples.len() - rest.len(),
+        samples.len()
+    ));
+    // A word alone (server down, disruption, cable cut) and a ban name no service that is down.
+    assert_eq!(rest, ["serverdown", "erişimengeli", "häiriö", "đứtcáp"]);
 }

@@ -42,6 +42,8 @@ impl ClassSet {
     pub(super) const TRIMMED: Self = Self(1 << 10);
     /// A decimal digit.
     pub(super) const DIGIT: Self = Self(1 << 11);
+    /// Case folding changes it.
+    pub(super) const CASED: Self = Self(1 << 12);
 
     /// Whether `self` holds one of `classes`.
     pub(super) fn meets(self, classes: Self) -> bool {
@@ -56,7 +58,7 @@ impl ClassSet {
 
 /// Every class with its definition.
 #[rustfmt::skip]
-const DEFINITIONS: [(ClassSet, &str); 12] = [
+const DEFINITIONS: [(ClassSet, &str); 13] = [
     (ClassSet::WORD, r"[\p{L}\p{Nl}\p{Nd}\p{Pc}]"),
     (ClassSet::CONT, r"[[\p{L}\p{Nl}\p{Nd}\p{Pc}\p{Mn}\p{Mc}\u{5F3}\u{F0B}\u{F0C}\u{3003}\u{309B}\u{309C}]--[\u{FE0E}\u{FE0F}]]"),
     (ClassSet::SEP, r"[\u{B7}\u{387}\u{55B}\u{55C}\u{55E}\u{5BE}\u{5F4}\u{301C}\u{30A0}\u{30FB}\u{FF5E}\u{FF65}]"),
@@ -80,6 +82,7 @@ const DEFINITIONS: [(ClassSet, &str); 12] = [
     ]"),
     (ClassSet::TRIMMED, r"[\p{Pc}\u{5F3}\u{F0B}\u{B7}\u{387}\u{55B}\u{55C}\u{55E}\u{5BE}\u{5F4}\u{301C}\u{30A0}\u{30FB}\u{FF5E}\u{FF65}\u{200C}\u{200D}]"),
     (ClassSet::DIGIT, r"\p{Nd}"),
+    (ClassSet::CASED, r"[\p{Changes_When_Casefolded}\u{131}]"),
 ];
 
 /// The classes of every character.

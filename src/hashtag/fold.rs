@@ -8,8 +8,8 @@
 use std::borrow::Cow;
 
 use caseless::Caseless as _;
-use unicode_normalization::UnicodeNormalization as _;
 use unicode_normalization::char::canonical_combining_class;
+use unicode_normalization::{IsNormalized, UnicodeNormalization as _, is_nfkc_quick};
 
 use super::class::{ClassSet, Classes};
 
@@ -19,22 +19,26 @@ const FULLWIDTH_TILDE: char = '\u{FF5E}';
 const DOT_ABOVE: char = '\u{307}';
 
 /// The key of a label. Not empty for what [`super::scan`] finds; other text may fold to nothing.
+///
+/// The specification has nine steps and normalizes after most of them. Here a step that changed nothing is followed by
+/// no normalization; `the_fold_is_the_nine_steps` compares.
 pub fn fold(label: &str) -> String {
     if label.is_ascii() {
         return fold_ascii(label);
     }
     let classes = Classes::table();
-    let one_case = compatible_lower(&with_atomic_letters(label));
-    let kept = without_optional_marks(&one_case, classes);
-    let bare = without_greek_accents(&kept);
-    let one_keyboard: String = bare
-        .chars()
-        .map(|c| one_letter_shape(c, classes))
-        .nfc()
-        .collect();
-    one_keyboard
-        .trim_matches(|c| classes.of(c).meets(ClassSet::TRIMMED))
-        .to_owned()
+    let compatible = nfkc(with_atomic_letters(label));
+    let one_case = match lower(&compatible, classes) {
+        Some(lower) => nfkc(Cow::Owned(lower)),
+        None => compatible,
+    };
+    let key = without_greek_accents(plain_letters(&one_case, classes));
+    let trimmed = key.trim_matches(|c| classes.of(c).meets(ClassSet::TRIMMED));
+    if trimmed.len() == key.len() {
+        key
+    } else {
+        trimmed.to_owned()
+    }
 }
 
 /// What the nine steps come to for ASCII.
@@ -85,57 +89,54 @@ fn atomic_letter(before: &str) -> Option<char> {
     })
 }
 
-/// Steps 3 to 5: NFKC and full case folding. Both Turkish i become `i`, so that `ÇALIŞMIYOR` meets `çalışmıyor`.
-fn compatible_lower(text: &str) -> String {
-    text.nfkc()
-        .map(|c| {
-            if matches!(c, '\u{130}' | '\u{131}') {
-                'i'
-            } else {
-                c
-            }
-        })
-        .default_case_fold()
-        .nfkc()
-        .collect()
+/// NFKC, which most text is in already.
+fn nfkc(text: Cow<'_, str>) -> Cow<'_, str> {
+    match is_nfkc_quick(text.chars()) {
+        IsNormalized::Yes => text,
+        IsNormalized::No | IsNormalized::Maybe => Cow::Owned(text.nfkc().collect()),
+    }
 }
 
-/// Step 6: what may be left out in typing, and what NFKC brings in that no hashtag can hold (spaces, brackets).
-fn without_optional_marks(text: &str, classes: &Classes) -> String {
+/// Steps 4 and 5: full case folding; none where there is no case. Both Turkish i become `i`, so that `ÇALIŞMIYOR` meets
+/// `çalışmıyor`.
+fn lower(text: &str, classes: &Classes) -> Option<String> {
+    if !text.chars().any(|c| classes.of(c).meets(ClassSet::CASED)) {
+        return None;
+    }
     let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            _ if !classes.of(c).meets(ClassSet::CASED) => out.push(c),
+            '\u{130}' | '\u{131}' => out.push('i'),
+            _ if c.is_ascii() => out.push(c.to_ascii_lowercase()),
+            _ => out.extend(std::iter::once(c).default_case_fold()),
+        }
+    }
+    Some(out)
+}
+
+/// Steps 6 and 8: without what may be left out in typing and what no hashtag can hold (NFKC brings in spaces and
+/// brackets); Persian yeh and keheh as their Arabic twins, digits of every script as ASCII digits.
+fn plain_letters(text: &str, classes: &Classes) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut changed = false;
     let mut before = '\0';
     for c in text.chars() {
         // The dot that lower-casing İ leaves behind.
         let stray_dot = c == DOT_ABOVE && matches!(before, 'i' | 'j');
-        if classes.of(c).meets(ClassSet::KEPT) && !stray_dot {
-            out.push(c);
-            before = c;
+        if !classes.of(c).meets(ClassSet::KEPT) || stray_dot {
+            changed = true;
+            continue;
         }
+        let plain = one_letter_shape(c, classes);
+        changed |= plain != c;
+        out.push(plain);
+        before = c;
     }
-    out
+    // A letter and a mark may meet where something between them has gone.
+    if changed { out.nfc().collect() } else { out }
 }
 
-/// Step 7: Greek without tonos and breathings, since capitals are written without them. The dialytika stays.
-fn without_greek_accents(text: &str) -> Cow<'_, str> {
-    let is_greek = |c: char| matches!(c, '\u{370}'..='\u{3FF}' | '\u{1F00}'..='\u{1FFF}');
-    if !text.contains(is_greek) {
-        return Cow::Borrowed(text);
-    }
-    let mut letter = '\0';
-    let bare = text.nfd().filter(move |&c| {
-        if canonical_combining_class(c) == 0 {
-            letter = c;
-        }
-        !(matches!(letter, '\u{370}'..='\u{3FF}')
-            && matches!(
-                c,
-                '\u{300}' | '\u{301}' | '\u{313}' | '\u{314}' | '\u{342}' | '\u{345}'
-            ))
-    });
-    Cow::Owned(bare.nfc().collect())
-}
-
-/// Step 8: Persian yeh and keheh as their Arabic twins, digits of every script as ASCII digits.
 fn one_letter_shape(c: char, classes: &Classes) -> char {
     match c {
         '\u{6CC}' => '\u{64A}',
@@ -145,6 +146,28 @@ fn one_letter_shape(c: char, classes: &Classes) -> char {
             .and_then(|value| char::from_digit(value, 10))
             .unwrap_or(c),
     }
+}
+
+/// Step 7: Greek without tonos and breathings, since capitals are written without them. The dialytika stays.
+fn without_greek_accents(text: String) -> String {
+    let is_greek = |c: char| matches!(c, '\u{370}'..='\u{3FF}' | '\u{1F00}'..='\u{1FFF}');
+    if !text.contains(is_greek) {
+        return text;
+    }
+    let mut letter = '\0';
+    text.nfd()
+        .filter(|&c| {
+            if canonical_combining_class(c) == 0 {
+                letter = c;
+            }
+            let is_accent = matches!(
+                c,
+                '\u{300}' | '\u{301}' | '\u{313}' | '\u{314}' | '\u{342}' | '\u{345}'
+            );
+            !(is_accent && matches!(letter, '\u{370}'..='\u{3FF}'))
+        })
+        .nfc()
+        .collect()
 }
 
 #[cfg(test)]
@@ -169,8 +192,76 @@ mod tests {
         class.meets(ClassSet::CONT) && !class.meets(ClassSet::WORD)
     }
 
+    /// The specification, step by step.
+    fn nine_steps(label: &str) -> String {
+        let classes = Classes::table();
+        let one_case: String = with_atomic_letters(label)
+            .nfkc()
+            .map(|c| {
+                if matches!(c, '\u{130}' | '\u{131}') {
+                    'i'
+                } else {
+                    c
+                }
+            })
+            .default_case_fold()
+            .nfkc()
+            .collect();
+        let mut kept = String::new();
+        for c in one_case
+            .chars()
+            .filter(|&c| classes.of(c).meets(ClassSet::KEPT))
+        {
+            if !(c == DOT_ABOVE && kept.ends_with(['i', 'j'])) {
+                kept.push(c);
+            }
+        }
+        let mut letter = '\0';
+        let mut bare = String::new();
+        for c in kept.nfd() {
+            let is_accent = [
+                '\u{300}', '\u{301}', '\u{313}', '\u{314}', '\u{342}', '\u{345}',
+            ]
+            .contains(&c);
+            letter = if canonical_combining_class(c) == 0 {
+                c
+            } else {
+                letter
+            };
+            if !(is_accent && ('\u{370}'..='\u{3FF}').contains(&letter)) {
+                bare.push(c);
+            }
+        }
+        let one_shape = bare
+            .nfc()
+            .map(|c| one_letter_shape(c, classes))
+            .nfc()
+            .collect::<String>();
+        one_shape
+            .trim_matches(|c| classes.of(c).meets(ClassSet::TRIMMED))
+            .to_owned()
+    }
+
+    #[test]
+    fn every_character_folds_as_in_the_nine_steps() {
+        // Without Han, Hangul and private use, of which one is like the next; only such lie beyond U+1FFFF.
+        for c in ('\0'..='\u{33FF}')
+            .chain('\u{A000}'..='\u{ABFF}')
+            .chain('\u{F900}'..='\u{1FFFF}')
+        {
+            for label in [format!("{c}"), format!("ι{c}\u{308}")] {
+                assert_eq!(fold(&label), nine_steps(&label), "{label:?}");
+            }
+        }
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig { cases: 3000, ..ProptestConfig::default() })]
+
+        #[test]
+        fn the_fold_is_the_nine_steps(label in prop_oneof![label(), any::<String>()]) {
+            prop_assert_eq!(fold(&label), nine_steps(&label));
+        }
 
         #[test]
         fn fold_is_idempotent(label in label()) {
