@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::pipeline::Retention;
+use crate::store::Retention;
 use crate::trend::settings::{Sensitivity, Settings};
 
 /// The file that is read where it exists.

@@ -10,21 +10,12 @@ use hashbrown::HashSet;
 use crate::feed::contract::{Batch, Dropped, Ending};
 use crate::feed::inlet::Inlet;
 use crate::post::{Post, Reject};
-use crate::store::{Error, Ledger, Record};
+use crate::store::{Error, Ledger, Record, Retention};
 use crate::time::{Minute, Timestamp};
 use crate::trend::mention::{FeedId, HashtagId, Mention};
 use crate::trend::tracker::{Tick, Tracker, Verdict};
 
 const DAY_MINUTES: u32 = 24 * 60;
-
-/// For how long what is kept, in event time behind the watermark.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Retention {
-    /// Mentions, and with them exact counts of authors over any stretch.
-    pub mentions_minutes: u32,
-    /// Minutes, before they become hours; none: for ever.
-    pub minutes: Option<u32>,
-}
 
 /// What one run has done.
 #[derive(Debug, Clone, Default)]

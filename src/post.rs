@@ -130,6 +130,17 @@ pub struct PostId(pub u64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AuthorId(pub NonZeroU64);
 
+/// Where a feed resumes: its place, and what must be true there.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Cursor {
+    /// Bytes of the decompressed stream that are counted.
+    pub offset_bytes: u64,
+    /// Lines among them.
+    pub lines: u64,
+    /// Hash of those bytes: of a file that was changed before its place it differs.
+    pub fingerprint: u64,
+}
+
 /// Turns the platform's ids into hashes.
 #[derive(Debug, Clone)]
 pub struct Identity {

@@ -1,7 +1,5 @@
 //! `config`: the settings in force, and whether they can be used.
 
-use std::io::Write;
-
 use serde::Serialize;
 
 use super::{Error, Global, Out, lexicon_of, print_json};

@@ -1,7 +1,5 @@
 //! `db`: looks after the database.
 
-use std::io::Write;
-
 use serde::Serialize;
 
 use super::{Error, Global, Out, open_to_read, print_json};

@@ -1,7 +1,6 @@
 //! `export`: the timelines of hashtags as CSV, JSON or NDJSON.
 
 use std::collections::BTreeSet;
-use std::io::Write;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 

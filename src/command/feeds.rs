@@ -1,7 +1,5 @@
 //! `feeds`: the kinds of feed, and those read into this database.
 
-use std::io::Write;
-
 use serde::Serialize;
 
 use super::{Error, Global, Out, print_json};

@@ -1,7 +1,5 @@
 //! `lexicon explain`: what the lexicon makes of a hashtag.
 
-use std::io::Write;
-
 use serde::Serialize;
 
 use super::{Error, Global, Out, lexicon_of, print_json};

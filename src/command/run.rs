@@ -1,7 +1,6 @@
 //! `run`: the ingestion loop.
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::Arc;

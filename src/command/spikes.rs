@@ -1,6 +1,5 @@
 //! `spikes`: open and past, with the reason for each.
 
-use std::io::Write;
 use std::time::Duration;
 
 use serde::Serialize;

@@ -1,7 +1,6 @@
 //! `trending`: which outage hashtags are trending at a moment.
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::time::Duration;
 
 use serde::Serialize;

@@ -7,13 +7,13 @@
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
+use crate::post::Cursor;
 use crate::post::{Post, Reject};
-use crate::store::Cursor;
 
 /// Batches that wait for the loop; two, so that reading and counting overlap, and no more is lost to a kill.
 const BATCHES_WAITING_MAX: usize = 2;
 /// Things read that one batch holds; a page is never split, so it may hold a page more.
-pub const BATCH_ITEMS_MAX: u64 = 8_192;
+pub const BATCH_ITEMS_MAX: u64 = 4_096;
 
 /// What one feed has read since its last batch. Sent together with the place where it resumes after it.
 #[derive(Debug, Default)]

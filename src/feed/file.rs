@@ -18,8 +18,8 @@ use super::contract::{BATCH_ITEMS_MAX, Batch, Closed, Ending, Feed, Outlet};
 use super::format::{self, Completeness};
 use super::lines::{LINE_BYTES_MAX, Line, Lines};
 use super::{Kind, sorted};
+use crate::post::Cursor;
 use crate::post::{Identity, Item, Reject};
-use crate::store::Cursor;
 use crate::time::Timestamp;
 
 /// A document of several lines longer than this is read line by line, which will not find much in it.
@@ -248,16 +248,17 @@ fn without_mark(bytes: &[u8]) -> &[u8] {
 
 impl Feed for FileFeed {
     fn run(self: Box<Self>, outlet: Outlet) {
+        let context = &self.context;
         let sent = match self.content {
-            Content::Lines(lines) => send_lines(lines, &self.context, &outlet),
+            Content::Lines(lines) => send_lines(lines, context, &outlet),
             Content::Document {
                 bytes,
                 ends,
                 counted,
-            } => send_document(&bytes, &ends, counted, &self.context, &outlet),
+            } => send_document(&bytes, &ends, counted, context, &outlet),
         };
-        // A closed outlet is how the loop says that it has enough.
-        drop(sent);
+        // A closed outlet is how the loop says that it has enough: nothing is left to do then.
+        let (Ok(()) | Err(Closed)) = sent;
     }
 }
 

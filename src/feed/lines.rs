@@ -8,7 +8,7 @@ use std::io::{self, BufRead, BufReader, Read};
 
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::store::Cursor;
+use crate::post::Cursor;
 
 /// The longest line that is read. The largest page seen is 0.7 MB; ten times that is no page.
 pub const LINE_BYTES_MAX: usize = 8 << 20;

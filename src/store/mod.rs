@@ -13,6 +13,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 
 use crate::hashtag::Hashtag;
+use crate::post::Cursor;
 use crate::time::Minute;
 use crate::trend::coverage::Coverage;
 use crate::trend::mention::{FeedId, HashtagId, LangId, Mention, SourceId, Tally};
@@ -84,17 +85,6 @@ pub enum Error {
     },
 }
 
-/// Where a feed resumes: its place, and what must be true there.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Cursor {
-    /// Bytes of the decompressed stream that are counted.
-    pub offset_bytes: u64,
-    /// Lines among them.
-    pub lines: u64,
-    /// Hash of those bytes: of a file that was changed before its place it differs.
-    pub fingerprint: u64,
-}
-
 /// A feed that has been read into this ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FeedRow {
@@ -112,6 +102,15 @@ pub struct FeedRow {
     pub first: Option<Minute>,
     /// Posts counted from it.
     pub posts: u64,
+}
+
+/// For how long what is kept, in event time behind the watermark.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Retention {
+    /// Mentions, and with them exact counts of authors over any stretch.
+    pub mentions_minutes: u32,
+    /// Minutes, before they become hours; none: for ever.
+    pub minutes: Option<u32>,
 }
 
 /// One hashtag in a window.

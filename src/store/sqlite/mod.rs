@@ -25,8 +25,9 @@ pub(crate) use rusqlite::Connection;
 use rusqlite::{ErrorCode, OpenFlags};
 
 use self::names::Names;
-use super::{Busy, Cursor, Error, FeedRow, Ledger, Name, Record};
+use super::{Busy, Error, FeedRow, Ledger, Name, Record};
 use crate::hashtag::Hashtag;
+use crate::post::Cursor;
 use crate::time::Minute;
 use crate::trend::coverage::Coverage;
 use crate::trend::mention::{FeedId, HashtagId, LangId, Mention, SourceId, Tally};

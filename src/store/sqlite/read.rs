@@ -8,8 +8,8 @@ use rusqlite::{OptionalExtension, Row};
 
 use super::codec::{self, Damaged};
 use super::{Connection, SECRET_BYTES, Sqlite};
-use crate::post::AuthorId;
-use crate::store::{Busy, Cursor, Error, FeedRow, Ledger, Name};
+use crate::post::{AuthorId, Cursor};
+use crate::store::{Busy, Error, FeedRow, Ledger, Name};
 use crate::time::Minute;
 use crate::trend::coverage::Coverage;
 use crate::trend::detector::Alarm;

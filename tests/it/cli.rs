@@ -1,0 +1,224 @@
+//! What scripts rest on: exit codes, and that an error writes nothing.
+
+use super::support::{Place, post, posts, stderr};
+
+fn exit_code(place: &Place, arguments: &[&str]) -> (i32, String) {
+    let output = place.run(arguments);
+    (
+        output.status.code().expect("it was not killed"),
+        stderr(&output),
+    )
+}
+
+fn place_with_posts() -> Place {
+    let place = Place::new();
+    place.write(
+        "posts.ndjson",
+        posts([
+            (60, 1, 1, "#WhatsAppDown"),
+            (61, 2, 2, "#whatsappdown again"),
+        ]),
+    );
+    place.succeed(&["run", "posts.ndjson"]);
+    place
+}
+
+#[test]
+fn fine_is_0() {
+    assert_eq!(exit_code(&place_with_posts(), &["trending"]).0, 0);
+}
+
+#[test]
+fn nothing_found_where_that_was_asked_is_1() {
+    let place = place_with_posts();
+    let (code, message) = exit_code(
+        &place,
+        &["trending", "--at", "2022-10-25T20:00:00Z", "--fail-empty"],
+    );
+    assert_eq!(code, 1, "{message}");
+}
+
+#[test]
+fn wrong_usage_is_2_and_writes_nothing() {
+    let place = Place::new();
+    for arguments in [
+        &["run", "blusky:everything"][..],
+        &["run"],
+        &["trending", "--at", "teatime"],
+        &["frobnicate"],
+    ] {
+        let (code, message) = exit_code(&place, arguments);
+        assert_eq!(code, 2, "{arguments:?}: {message}");
+    }
+    assert!(!place.path("downtrend.db").exists());
+    let (_, message) = exit_code(&place, &["run", "flie:posts"]);
+    assert!(
+        message.contains("no kind of feed \"flie\"") && message.contains("\"file\""),
+        "{message}"
+    );
+}
+
+#[test]
+fn bad_data_is_65() {
+    let place = place_with_posts();
+    let mut packed =
+        zstd::encode_all(post(70, 3, 3, "#a").repeat(1_000).as_bytes(), 3).expect("memory");
+    packed.truncate(packed.len() - 10);
+    place.write("cut.zst", &packed);
+    let (code, message) = exit_code(&place, &["--db", "cut.db", "run", "cut.zst"]);
+    assert_eq!(code, 65, "{message}");
+
+    let output = place
+        .command()
+        .args(["extract", "--input", "json"])
+        .write_stdin("no json\n")
+        .output();
+    let output = output.expect("the program runs");
+    assert_eq!(output.status.code(), Some(65));
+    assert!(String::from_utf8_lossy(&output.stdout).starts_with("{\"error\":"));
+}
+
+#[test]
+fn a_file_that_lies_in_the_past_is_65_and_says_use_another_db() {
+    let place = place_with_posts();
+    place.write(
+        "later.ndjson",
+        posts([(600, 8, 1, "#a"), (700, 9, 1, "#a")]),
+    );
+    place.succeed(&["run", "later.ndjson"]);
+    place.write("old.ndjson", posts([(10, 5, 1, "#a"), (11, 6, 1, "#a")]));
+    let before = place.succeed(&["export", "--all"]);
+    let (code, message) = exit_code(&place, &["run", "old.ndjson"]);
+    assert_eq!(code, 65, "{message}");
+    assert!(message.contains("use another --db"), "{message}");
+    assert_eq!(place.succeed(&["export", "--all"]), before);
+}
+
+#[test]
+fn no_such_input_is_66_and_writes_nothing() {
+    let place = Place::new();
+    let (code, message) = exit_code(&place, &["run", "nowhere.ndjson"]);
+    assert_eq!(code, 66, "{message}");
+    assert!(message.contains("nowhere.ndjson"), "{message}");
+    assert!(!place.path("downtrend.db").exists());
+    assert_eq!(
+        exit_code(&place, &["trending"]).0,
+        66,
+        "there is no database either"
+    );
+}
+
+#[test]
+fn a_database_that_is_not_ours_is_74_and_stays_as_it_is() {
+    let place = place_with_posts();
+    let text = place.write(
+        "shopping.db",
+        "milk, bread, a lamp for the hall, and a long enough list to be a file\n",
+    );
+    for arguments in [
+        &["--db", "shopping.db", "run", "posts.ndjson"][..],
+        &["--db", "shopping.db", "spikes"],
+    ] {
+        let (code, message) = exit_code(&place, arguments);
+        assert_eq!(code, 74, "{message}");
+        assert!(message.contains("not a downtrend database"), "{message}");
+    }
+    assert!(
+        std::fs::read_to_string(text)
+            .expect("still text")
+            .starts_with("milk")
+    );
+    assert!(!place.path("shopping.db-writer").exists());
+}
+
+#[test]
+fn a_full_disk_is_74() {
+    let place = place_with_posts();
+    let (code, message) = exit_code(&place, &["export", "--all", "-o", "no/such/folder/out.csv"]);
+    assert_eq!(code, 74, "{message}");
+}
+
+#[test]
+fn a_locked_database_is_75() {
+    let place = place_with_posts();
+    let _writer =
+        downtrend::store::sqlite::Sqlite::open(&place.path("downtrend.db")).expect("opens");
+    let (code, message) = exit_code(&place, &["run", "posts.ndjson"]);
+    assert_eq!(code, 75, "{message}");
+    assert!(message.contains("try again later"), "{message}");
+}
+
+#[test]
+fn bad_configuration_is_78_with_file_line_and_the_nearest_key() {
+    let place = place_with_posts();
+    place.write("downtrend.toml", "db = \"other.db\"\nspike_treshold = 4\n");
+    let (code, message) = exit_code(&place, &["run", "posts.ndjson"]);
+    assert_eq!(code, 78, "{message}");
+    assert!(
+        message.contains("downtrend.toml, line 2") && message.contains("spike_threshold"),
+        "{message}"
+    );
+    assert!(!place.path("other.db").exists());
+}
+
+#[test]
+fn a_newer_database_is_78() {
+    let place = place_with_posts();
+    // Bytes 60 to 63 of the header are user_version (sqlite.org/fileformat.html).
+    let path = place.path("downtrend.db");
+    let mut bytes = std::fs::read(&path).expect("readable");
+    bytes[60..64].copy_from_slice(&99_u32.to_be_bytes());
+    std::fs::write(&path, bytes).expect("written");
+    let (code, message) = exit_code(&place, &["spikes"]);
+    assert_eq!(code, 78, "{message}");
+    assert!(message.contains("newer"), "{message}");
+}
+
+#[test]
+fn a_reader_that_has_had_enough_is_no_error() {
+    let place = place_with_posts();
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_downtrend"))
+        .current_dir(place.path("."))
+        .args([
+            "export",
+            "--all",
+            "--from",
+            "2022-10-24T00:00:00Z",
+            "--to",
+            "2022-10-29T00:00:00Z",
+        ])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("the program runs");
+    drop(child.stdout.take());
+    assert!(child.wait().expect("it ends").success());
+}
+
+#[test]
+fn config_show_tells_where_values_come_from() {
+    let place = Place::new();
+    place.write("downtrend.toml", "spike_threshold = 4\n");
+    let shown = place.succeed(&["config", "show", "--origin"]);
+    let line = |key: &str| {
+        shown
+            .lines()
+            .find(|line| line.starts_with(key))
+            .map(str::to_owned)
+    };
+    assert!(
+        line("spike_threshold").is_some_and(|line| line.ends_with("downtrend.toml")),
+        "{shown}"
+    );
+    assert!(
+        line("window").is_some_and(|line| line.ends_with("default")),
+        "{shown}"
+    );
+}
+
+#[test]
+fn colour_and_bars_stay_out_of_pipes() {
+    let place = Place::new();
+    place.write("posts.ndjson", posts([(60, 1, 1, "#WhatsAppDown")]));
+    let output = place.run(&["run", "posts.ndjson"]);
+    assert!(!output.stdout.contains(&0x1b) && !output.stderr.contains(&0x1b));
+}
