@@ -5,9 +5,9 @@
 //! only, never `XID_Continue`: that property gained ZWNJ, ZWJ and the katakana middle dot in Unicode 15.1, so a
 //! grammar that rests on it changes under one's feet. The Unicode version is that of crate `regex-syntax`.
 
-use std::collections::HashMap;
 use std::sync::LazyLock;
 
+use hashbrown::HashMap;
 use regex_syntax::hir::{Class, ClassUnicode, HirKind};
 
 /// Characters that share one row of the table.
