@@ -5,9 +5,9 @@
 //! only, never `XID_Continue`: that property gained ZWNJ, ZWJ and the katakana middle dot in Unicode 15.1, so a
 //! grammar that rests on it changes under one's feet. The Unicode version is that of crate `regex-syntax`.
 
-use std::collections::HashMap;
 use std::sync::LazyLock;
 
+use hashbrown::HashMap;
 use regex_syntax::hir::{Class, ClassUnicode, HirKind};
 
 /// Characters that share one row of the table.
@@ -44,6 +44,8 @@ impl ClassSet {
     pub(super) const DIGIT: Self = Self(1 << 11);
     /// Case folding changes it.
     pub(super) const CASED: Self = Self(1 << 12);
+    /// Some of the characters that NFKC leaves alone, whatever stands around them: those of most text.
+    pub(super) const NORMAL: Self = Self(1 << 13);
 
     /// Whether `self` holds one of `classes`.
     pub(super) fn meets(self, classes: Self) -> bool {
@@ -58,7 +60,7 @@ impl ClassSet {
 
 /// Every class with its definition.
 #[rustfmt::skip]
-const DEFINITIONS: [(ClassSet, &str); 13] = [
+const DEFINITIONS: [(ClassSet, &str); 14] = [
     (ClassSet::WORD, r"[\p{L}\p{Nl}\p{Nd}\p{Pc}]"),
     (ClassSet::CONT, r"[[\p{L}\p{Nl}\p{Nd}\p{Pc}\p{Mn}\p{Mc}\u{5F3}\u{F0B}\u{F0C}\u{3003}\u{309B}\u{309C}]--[\u{FE0E}\u{FE0F}]]"),
     (ClassSet::SEP, r"[\u{B7}\u{387}\u{55B}\u{55C}\u{55E}\u{5BE}\u{5F4}\u{301C}\u{30A0}\u{30FB}\u{FF5E}\u{FF65}]"),
@@ -82,6 +84,13 @@ const DEFINITIONS: [(ClassSet, &str); 13] = [
     ]"),
     (ClassSet::TRIMMED, r"[\p{Pc}\u{5F3}\u{F0B}\u{B7}\u{387}\u{55B}\u{55C}\u{55E}\u{5BE}\u{5F4}\u{301C}\u{30A0}\u{30FB}\u{FF5E}\u{FF65}\u{200C}\u{200D}]"),
     (ClassSet::DIGIT, r"\p{Nd}"),
+    // Letters without compatibility forms: Latin, Cyrillic, Hebrew, Arabic, Thai, Georgian, kana, Han, Hangul. Proved by
+    // `normal_characters_are_normal_everywhere`.
+    (ClassSet::NORMAL, r"[
+        0-9A-Za-z_ \u{C0}-\u{D6}\u{D8}-\u{F6}\u{F8}-\u{131}\u{141}-\u{148}\u{14A}-\u{17E} \u{400}-\u{481}\u{48A}-\u{52F}
+        \u{5D0}-\u{5EA} \u{620}-\u{64A}\u{671}-\u{674}\u{679}-\u{6D3} \u{E01}-\u{E32}\u{E40}-\u{E46}
+        \u{10D0}-\u{10FA} \u{3041}-\u{3096}\u{30A1}-\u{30FC} \u{4E00}-\u{9FFF} \u{AC00}-\u{D7A3}
+    ]"),
     (ClassSet::CASED, r"[\p{Changes_When_Casefolded}\u{131}]"),
 ];
 
@@ -160,7 +169,23 @@ fn expand(definition: &str) -> ClassUnicode {
 
 #[cfg(test)]
 mod tests {
+    use unicode_normalization::char::canonical_combining_class;
+    use unicode_normalization::{IsNormalized, is_nfkc_quick};
+
     use super::*;
+
+    #[test]
+    fn normal_characters_are_normal_everywhere() {
+        let table = Classes::table();
+        for c in ('\0'..=char::MAX).filter(|&c| table.of(c).meets(ClassSet::NORMAL)) {
+            let alone = is_nfkc_quick(std::iter::once(c));
+            assert_eq!(
+                (alone, canonical_combining_class(c)),
+                (IsNormalized::Yes, 0),
+                "{c:?}"
+            );
+        }
+    }
 
     #[test]
     fn the_table_says_what_the_expanded_classes_say() {

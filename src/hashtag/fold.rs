@@ -27,9 +27,9 @@ pub fn fold(label: &str) -> String {
         return fold_ascii(label);
     }
     let classes = Classes::table();
-    let compatible = nfkc(with_atomic_letters(label));
+    let compatible = nfkc(with_atomic_letters(label), classes);
     let one_case = match lower(&compatible, classes) {
-        Some(lower) => nfkc(Cow::Owned(lower)),
+        Some(lower) => nfkc(Cow::Owned(lower), classes),
         None => compatible,
     };
     let key = without_greek_accents(plain_letters(&one_case, classes));
@@ -90,10 +90,12 @@ fn atomic_letter(before: &str) -> Option<char> {
 }
 
 /// NFKC, which most text is in already.
-fn nfkc(text: Cow<'_, str>) -> Cow<'_, str> {
-    match is_nfkc_quick(text.chars()) {
-        IsNormalized::Yes => text,
-        IsNormalized::No | IsNormalized::Maybe => Cow::Owned(text.nfkc().collect()),
+fn nfkc<'t>(text: Cow<'t, str>, classes: &Classes) -> Cow<'t, str> {
+    let is_plain = || text.chars().all(|c| classes.of(c).meets(ClassSet::NORMAL));
+    if is_plain() || is_nfkc_quick(text.chars()) == IsNormalized::Yes {
+        text
+    } else {
+        Cow::Owned(text.nfkc().collect())
     }
 }
 

@@ -4,7 +4,7 @@
 //! [`extract`] does both. The grammar decides everything about what a hashtag is (letters before the sign, URLs,
 //! length, that there is a letter at all), so whoever gets a label need not look again. Repeats are all reported:
 //! counting once a post is the counter's business.
-//! `docs/hashtags.md` has the rules with their reasons; `data/hashtags/*.tsv` has a case for each.
+//! `data/hashtags/*.tsv` has a case for every rule and every choice, with its reason.
 
 mod class;
 mod fold;
