@@ -16,7 +16,7 @@ use crate::hashtag;
 mod explain;
 mod user;
 
-pub use self::explain::{Explanation, OutageWord};
+pub use self::explain::{Explanation, OutageWord, script};
 pub use self::user::Error;
 
 const SERVICES: &str = include_str!("../data/lexicon/services.tsv");

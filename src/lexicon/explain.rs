@@ -186,7 +186,6 @@ fn longest_part<'a, T>(joined: &str, table: &'a HashMap<String, Vec<T>>) -> Opti
         .and_then(|part| table[part].first())
 }
 
-/// ISO 15924 code of the script of the first letter.
 /// ISO 15924 code of the script that a key is written in: that of its first letter.
 pub fn script(key: &str) -> &'static str {
     key.chars()

@@ -56,9 +56,9 @@ impl Spike {
             self.growth_max = self.growth_max.max(reading.growth);
             self.score_max = self.score_max.max(reading.score);
         }
-        if let Some(Change::Closed { peak, end }) = reading.change {
-            self.peak = Some(Minute(peak));
-            self.end = Some(Minute(end));
+        if let Some(Change::Closed(ended)) = &reading.change {
+            self.peak = Some(Minute(ended.peak));
+            self.end = Some(Minute(ended.end));
         }
         before != (self.growth_max, self.score_max, self.end)
     }

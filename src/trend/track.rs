@@ -123,7 +123,8 @@ impl Track {
                 ))
             }
             Some((&TAG_WATCHED, state)) => Ok(Self::Watched(Box::new(Detector::decode(state)?))),
-            _ => Err(DecodeError),
+            Some((&other, _)) => Err(DecodeError::Version(other)),
+            None => Err(DecodeError::Short),
         }
     }
 }

@@ -436,7 +436,7 @@ fn spike(row: &Row<'_>) -> rusqlite::Result<Spike> {
         alarm: Alarm {
             onset: row.get(3)?,
             window_minutes: row.get(4)?,
-            observed: row.get(5)?,
+            observed: row.get::<_, i64>(5)?.cast_unsigned(),
             expected: row.get(6)?,
             growth: row.get(7)?,
             score: row.get(8)?,

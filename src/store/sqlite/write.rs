@@ -181,7 +181,7 @@ fn write_spike(transaction: &Transaction<'_>, spike: &Spike) -> rusqlite::Result
             spike.provisional,
             spike.alarm.onset,
             spike.alarm.window_minutes,
-            spike.alarm.observed,
+            spike.alarm.observed.cast_signed(),
             spike.alarm.expected,
             spike.alarm.growth,
             spike.alarm.score,
