@@ -115,7 +115,7 @@ impl OpenFile {
         } else {
             archive::open(path).map_err(failed)?
         };
-        let mut content = Content::of(bytes).map_err(failed)?;
+        let mut content = Content::of(bytes);
         if let (Content::Lines(lines), true) = (&mut content, sorted) {
             *lines = Lines::new(sorted::sort(lines).map_err(failed)?);
         }
@@ -192,29 +192,49 @@ impl OpenFile {
 }
 
 impl Content {
-    fn of(bytes: Bytes) -> io::Result<Self> {
+    /// Finds out from the beginning of a stream what it is. A stream that breaks off gives what came before, then its
+    /// error, in the place where it broke.
+    fn of(bytes: Bytes) -> Self {
         let mut bytes = BufReader::new(bytes);
         let mut head = Vec::new();
+        let mut broken = None;
         while head.trim_ascii().is_empty() && head.len() < LINE_BYTES_MAX {
             let room = (LINE_BYTES_MAX - head.len()) as u64;
-            if bytes.by_ref().take(room).read_until(b'\n', &mut head)? == 0 {
-                break;
+            match bytes.by_ref().take(room).read_until(b'\n', &mut head) {
+                Ok(0) => break,
+                Ok(_) => {}
+                Err(error) => {
+                    broken = Some(error);
+                    break;
+                }
             }
         }
-        if format::completeness(without_mark(&head)) == Completeness::CutOff {
+        if format::completeness(without_mark(&head)) == Completeness::CutOff && broken.is_none() {
             let room = DOCUMENT_BYTES_MAX.saturating_sub(head.len());
-            bytes.by_ref().take(room as u64).read_to_end(&mut head)?;
-            if let Some(ends) = value_ends(&head) {
-                return Ok(Self::Document {
+            broken = bytes
+                .by_ref()
+                .take(room as u64)
+                .read_to_end(&mut head)
+                .err();
+            if let (Some(ends), None) = (value_ends(&head), &broken) {
+                return Self::Document {
                     bytes: head,
                     ends,
                     counted: 0,
-                });
+                };
             }
         }
-        Ok(Self::Lines(Lines::new(Box::new(
-            io::Cursor::new(head).chain(bytes),
-        ))))
+        let head = io::Cursor::new(head).chain(Broken(broken));
+        Self::Lines(Lines::new(Box::new(head.chain(bytes))))
+    }
+}
+
+/// Fails once with the error that was met, if any.
+struct Broken(Option<io::Error>);
+
+impl Read for Broken {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        self.0.take().map_or(Ok(0), Err)
     }
 }
 

@@ -5,6 +5,7 @@
 //! ellipsis.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use super::support::{Place, shared};
 
@@ -56,13 +57,18 @@ fn exports_equal_the_ground_truth() {
         let Some(posts) = shared(&format!("realdata/posts/{set}.ndjson.zst")) else {
             return;
         };
-        let reposts = shared(&format!("realdata/groundtruth/{set}.rt.5min.csv"));
-        let Some(csv) = reposts.or_else(|| shared(&format!("realdata/groundtruth/{set}.5min.csv")))
-        else {
-            return;
+        let place = Place::new();
+        let (posts, csv) = match shared(&format!("realdata/groundtruth/{set}.rt.5min.csv")) {
+            Some(csv) => (posts, csv),
+            // This truth was counted without the full texts of reposts, so they are left out.
+            None => {
+                let Some(csv) = shared(&format!("realdata/groundtruth/{set}.5min.csv")) else {
+                    return;
+                };
+                (place.write("posts", without_reposts(&posts)), csv)
+            }
         };
         let want = truth(&std::fs::read_to_string(csv).expect("readable"));
-        let place = Place::new();
         let summary = place.json(&["run", &posts.display().to_string()]);
         assert_eq!(summary["late"], 0, "{set}: {summary}");
         let keys: Vec<&str> = want.keys().map(|(key, _)| key.as_str()).collect();
@@ -96,6 +102,18 @@ fn exports_equal_the_ground_truth() {
         }
         println!("ground truth: {set}: {} cells equal", want.len());
     }
+}
+
+/// The posts of a recording as they were truncated, without `rt_text`.
+fn without_reposts(posts: &Path) -> String {
+    let packed = std::fs::read(posts).expect("readable");
+    let text = String::from_utf8(zstd::decode_all(&packed[..]).expect("zstd")).expect("UTF-8");
+    let strip = |line: &str| {
+        let mut post: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        post.as_object_mut().expect("an object").remove("rt_text");
+        post.to_string() + "\n"
+    };
+    text.lines().map(strip).collect()
 }
 
 /// Posts that hold a hashtag only cut by an ellipsis, or only after a slash or an ampersand.
