@@ -2,8 +2,12 @@
 
 mod architecture;
 mod cli;
+mod demo;
+mod demo_run;
 mod files;
 mod groundtruth;
+mod hashtag_cases;
+mod hashtag_conformance;
 mod ledger;
 mod order;
 mod replay;

@@ -8,7 +8,7 @@
     reason = "a file of the tree that cannot be read fails its test"
 )]
 
-#[path = "../examples/make_demo/reconstruction/mod.rs"]
+#[path = "../../examples/make_demo/reconstruction/mod.rs"]
 mod reconstruction;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
