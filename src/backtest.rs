@@ -237,7 +237,7 @@ impl Series {
         for (bucket, row) in &self.rows {
             coverage.add_gap(next..*bucket);
             detector.observe(*bucket, row.observed, &coverage, settings, &mut |reading| {
-                readings.push(reading)
+                readings.push(reading);
             });
             next = bucket + 1;
         }
@@ -763,7 +763,7 @@ mod tests {
         assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 1);
 
         let error = lines_of(&outage(), |args| {
-            args.output = Some(folder.path().join("no/such/out.csv"))
+            args.output = Some(folder.path().join("no/such/out.csv"));
         })
         .expect_err("no folder");
         assert_eq!(error.exit_code(), 74);
@@ -865,9 +865,9 @@ mod tests {
             .collect();
         let (first, last) = (minutes[0], *minutes.last().expect("arrivals"));
         let mut counts = vec![0; (last - first + 1) as usize];
-        minutes
-            .iter()
-            .for_each(|minute| counts[(minute - first) as usize] += 1);
+        for minute in minutes {
+            counts[(minute - first) as usize] += 1;
+        }
         let mut csv = "timestamp,count\n".to_owned();
         for (minute, count) in (first..).zip(&counts) {
             writeln!(csv, "{},{count}", crate::time::Minute(minute)).expect("a String");
