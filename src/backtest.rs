@@ -237,7 +237,7 @@ impl Series {
         for (bucket, row) in &self.rows {
             coverage.add_gap(next..*bucket);
             detector.observe(*bucket, row.observed, &coverage, settings, &mut |reading| {
-                readings.push(reading)
+                readings.push(reading);
             });
             next = bucket + 1;
         }
@@ -570,5 +570,318 @@ fn sensitivity(text: &str) -> Result<Sensitivity, String> {
         "normal" => Ok(Sensitivity::Normal),
         "high" => Ok(Sensitivity::High),
         _ => Err("use low, normal or high".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fmt::Write as _;
+
+    fn args(file: &Path) -> Args {
+        Args {
+            file: file.to_owned(),
+            bucket: None,
+            spike_threshold: 3.0,
+            sensitivity: Sensitivity::Normal,
+            min_posts: 10,
+            rarity: false,
+            spikes: false,
+            json: false,
+            output: None,
+        }
+    }
+
+    /// Runs over `csv`, gives the lines of the output.
+    fn lines_of(csv: &str, adjust: impl FnOnce(&mut Args)) -> Result<Vec<String>, Error> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("counts.csv");
+        fs::write(&file, csv).expect("a file");
+        let mut args = args(&file);
+        adjust(&mut args);
+        let mut out = Vec::new();
+        run(&args, &mut out)?;
+        Ok(String::from_utf8(out)
+            .expect("UTF-8")
+            .lines()
+            .map(str::to_owned)
+            .collect())
+    }
+
+    /// Ten quiet hours, forty loud minutes, two quiet hours; minute 5 is missing.
+    fn outage() -> String {
+        let mut csv = "timestamp,count\n".to_owned();
+        for minute in (0..760).filter(|&minute| minute != 5) {
+            let count = if (600..640).contains(&minute) {
+                25
+            } else {
+                1 + minute % 2
+            };
+            writeln!(
+                csv,
+                "2022-10-25T{:02}:{:02}:00+00:00,{count}",
+                minute / 60,
+                minute % 60
+            )
+            .expect("a String");
+        }
+        csv
+    }
+
+    fn flagged(lines: &[String]) -> Vec<&String> {
+        lines
+            .iter()
+            .filter(|line| line.split(',').nth(6) == Some("1"))
+            .collect()
+    }
+
+    #[test]
+    fn an_outage_is_flagged_from_its_alarm_to_its_end_in_the_form_the_times_came_in() {
+        let lines = lines_of(&outage(), |_| ()).expect("it runs");
+        assert_eq!(
+            lines[0],
+            "timestamp,observed,expected,growth,score,rarity,flag,state,onset"
+        );
+        assert_eq!(lines.len(), 760);
+        let flagged = flagged(&lines);
+        assert!(
+            flagged[0].starts_with("2022-10-25T10:00:00+00:00,25,"),
+            "{}",
+            flagged[0]
+        );
+        assert!(
+            flagged
+                .iter()
+                .all(|line| line.ends_with(",1,spike,2022-10-25T10:00:00+00:00"))
+        );
+        assert!((45..75).contains(&flagged.len()), "{}", flagged.len());
+    }
+
+    #[test]
+    fn spikes_are_a_row_each() {
+        let lines = lines_of(&outage(), |args| args.spikes = true).expect("it runs");
+        assert_eq!(lines.len(), 2);
+        assert!(
+            lines[1]
+                .starts_with("2022-10-25T10:00:00+00:00,2022-10-25T10:00:00+00:00,2022-10-25T10:"),
+            "{}",
+            lines[1]
+        );
+    }
+
+    #[test]
+    fn every_line_of_ndjson_is_an_object_with_the_same_names() {
+        let lines = lines_of(&outage(), |args| args.json = true).expect("it runs");
+        let rows: Vec<serde_json::Value> = lines
+            .iter()
+            .map(|line| serde_json::from_str(line).expect("JSON"))
+            .collect();
+        assert_eq!(rows.len(), 759);
+        assert_eq!(rows[0]["onset"], serde_json::Value::Null);
+        assert_eq!(rows[610]["flag"], 1);
+        assert_eq!(rows[610]["state"], "spike");
+    }
+
+    #[test]
+    fn authors_are_fed_where_there_are_any_and_posts_where_the_cell_is_empty() {
+        let csv = "timestamp,count,authors\n2022-10-25 00:00:00,9,2\n2022-10-25 00:01:00,9,\n";
+        let lines = lines_of(csv, |_| ()).expect("it runs");
+        assert!(
+            lines[1].starts_with("2022-10-25 00:00:00,2,"),
+            "{}",
+            lines[1]
+        );
+        assert!(
+            lines[2].starts_with("2022-10-25 00:01:00,9,"),
+            "{}",
+            lines[2]
+        );
+    }
+
+    #[test]
+    fn rarity_flags_the_bucket_of_its_alarm_alone() {
+        let lines = lines_of(&outage(), |args| args.rarity = true).expect("it runs");
+        assert_eq!(flagged(&lines).len(), 1);
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_row_is_told_with_its_line() {
+        let error = |rows: &str| {
+            lines_of(
+                &format!("timestamp,count\n2022-10-25 00:01:00,1\n{rows}"),
+                |_| (),
+            )
+            .expect_err("it is refused")
+        };
+        for (rows, what) in [
+            (
+                "2022-10-25 00:02:00,1\n2022-10-25 00:02:00,1\n",
+                "line 4: 2022-10-25 00:02:00 is not later than the row before",
+            ),
+            (
+                "2022-10-25 00:00:00,1\n",
+                "line 3: 2022-10-25 00:00:00 is not later than the row before",
+            ),
+            ("yesterday,1\n", "line 3: \"yesterday\" is no time"),
+            ("2022-10-25 00:02:00,-4\n", "line 3: \"-4\" is no count"),
+            ("2022-10-25 00:02:00\n", "line 3"),
+        ] {
+            let error = error(rows);
+            assert!(error.to_string().contains(what), "{error}");
+            assert_eq!(error.exit_code(), 65);
+        }
+    }
+
+    #[test]
+    fn steps_that_no_bucket_can_have_are_refused() {
+        let csv = "timestamp,count\n2022-10-25 00:00:00,1\n2022-10-25 00:00:30,1\n";
+        let error = lines_of(csv, |_| ()).expect_err("30 s");
+        assert!(error.to_string().contains("30 s"), "{error}");
+        let error = lines_of(csv, |args| args.bucket = Some(1)).expect_err("two rows a minute");
+        assert!(error.to_string().contains("line 3"), "{error}");
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_is_no_such_input() {
+        let error = run(&args(Path::new("/nowhere/counts.csv")), &mut Vec::new())
+            .expect_err("it is not there");
+        assert_eq!(error.exit_code(), 66);
+    }
+
+    #[test]
+    fn an_output_appears_whole_or_not_at_all() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let output = folder.path().join("out.csv");
+        lines_of(&outage(), |args| args.output = Some(output.clone())).expect("it runs");
+        assert_eq!(
+            fs::read_to_string(&output)
+                .expect("it is there")
+                .lines()
+                .count(),
+            760
+        );
+        assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 1);
+
+        let error = lines_of(&outage(), |args| {
+            args.output = Some(folder.path().join("no/such/out.csv"));
+        })
+        .expect_err("no folder");
+        assert_eq!(error.exit_code(), 74);
+    }
+
+    #[test]
+    fn widths_are_whole_minutes_up_to_an_hour() {
+        assert_eq!(width_minutes("60s"), Ok(1));
+        assert_eq!(width_minutes("5m"), Ok(5));
+        assert_eq!(width_minutes("1h"), Ok(60));
+        for text in ["90s", "0m", "2h", "5", "m", "-5m", "99999999999m"] {
+            assert!(width_minutes(text).is_err(), "{text}");
+        }
+    }
+
+    /// A file of the shared measurements, where they are at hand.
+    fn shared(path: &str) -> Option<PathBuf> {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../shared")
+            .join(path);
+        if !path.exists() {
+            skipped(&path);
+        }
+        path.exists().then_some(path)
+    }
+
+    #[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
+    fn skipped(path: &Path) {
+        eprintln!("skipped: {} is not here", path.display());
+    }
+
+    /// The first bucket flagged, and its onset, of a CSV.
+    fn first_flag(path: &Path) -> Option<(String, String)> {
+        let mut out = Vec::new();
+        run(&args(path), &mut out).expect("it runs");
+        let out = String::from_utf8(out).expect("UTF-8");
+        let line = out
+            .lines()
+            .find(|line| line.split(',').nth(6) == Some("1"))?;
+        let fields: Vec<_> = line.split(',').collect();
+        Some((fields[0].to_owned(), fields[8].to_owned()))
+    }
+
+    #[test]
+    fn the_reconstructed_outage_of_october_2022_is_raised_within_five_minutes() {
+        let Some(path) = shared("detection/synth/wa_whatsappdown.csv") else {
+            return;
+        };
+        let want = (
+            "2022-10-25 06:41:00".to_owned(),
+            "2022-10-25 06:37:00".to_owned(),
+        );
+        assert_eq!(first_flag(&path), Some(want));
+        let Some(path) = shared("detection/synth/wa_goodmorning.csv") else {
+            return;
+        };
+        assert_eq!(first_flag(&path), None);
+    }
+
+    #[test]
+    fn the_tail_of_a_real_outage_without_a_baseline_raises_nothing() {
+        let Some(path) = shared("realdata/groundtruth/fb-outage-2021-10-04a.5min.csv") else {
+            return;
+        };
+        let text = fs::read_to_string(path).expect("a file");
+        for hashtag in ["facebookdown", "whatsappdown", "serverdown"] {
+            let mut csv = "timestamp,count,authors\n".to_owned();
+            for row in text
+                .lines()
+                .filter_map(|line| line.strip_prefix(&format!("{hashtag},")))
+            {
+                csv.push_str(row);
+                csv.push('\n');
+            }
+            let lines = lines_of(&csv, |_| ()).expect("it runs");
+            assert!(lines.len() > 5 && flagged(&lines).is_empty(), "{hashtag}");
+            assert!(
+                lines[1..]
+                    .iter()
+                    .all(|line| line.split(',').nth(7) == Some("unknown")),
+                "{hashtag}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_real_earthquake_after_quiet_hours_is_raised_within_ten_minutes() {
+        let Some(path) = shared("realdata/arrivals/ridgecrest-2019-07.txt.gz") else {
+            return;
+        };
+        let mut text = String::new();
+        let file = File::open(path).expect("a file");
+        flate2::read::GzDecoder::new(file)
+            .read_to_string(&mut text)
+            .expect("gzip");
+        let minutes: Vec<u32> = text
+            .lines()
+            .map(|line| line.parse::<Timestamp>().expect("a time").minute().0)
+            .collect();
+        let (first, last) = (minutes[0], *minutes.last().expect("arrivals"));
+        let mut counts = vec![0; (last - first + 1) as usize];
+        for minute in minutes {
+            counts[(minute - first) as usize] += 1;
+        }
+        let mut csv = "timestamp,count\n".to_owned();
+        for (minute, count) in (first..).zip(&counts) {
+            writeln!(csv, "{},{count}", crate::time::Minute(minute)).expect("a String");
+        }
+
+        let lines = lines_of(&csv, |_| ()).expect("it runs");
+        let hours_before = |line: &&String| {
+            ("2019-07-05T12:00:00Z".."2019-07-06T03:19:00Z").contains(&&line[..20])
+        };
+        assert!(flagged(&lines).into_iter().all(|line| !hours_before(&line)));
+        let raised = flagged(&lines)
+            .into_iter()
+            .find(|line| line[..20] >= *"2019-07-06T03:19:00Z")
+            .expect("it is raised");
+        assert!(raised[..20] <= *"2019-07-06T03:29:00Z", "{raised}");
     }
 }

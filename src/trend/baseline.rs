@@ -157,3 +157,64 @@ impl Baseline {
 fn hour(minute: f64) -> usize {
     ((minute / 60.0) as u64 % 24) as usize
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Minutes of a Monday, 00:00.
+    const START: f64 = 26_200_800.0;
+
+    fn after_days(days: u32, rate: impl Fn(u32) -> f64) -> Baseline {
+        let mut baseline = Baseline::default();
+        for minute in 0..days * 1_440 {
+            let at = START + f64::from(minute) + 0.5;
+            let expected = baseline.rate(at);
+            baseline.learn(at, 1.0, rate(minute), expected);
+        }
+        baseline
+    }
+
+    #[test]
+    fn nothing_heard_expects_four_uses_a_day() {
+        let baseline = Baseline::default();
+        assert!((baseline.rate(START) - RATE_MIN).abs() < 1e-12);
+        assert!(!baseline.is_warm());
+    }
+
+    #[test]
+    fn two_heard_hours_make_a_baseline() {
+        let mut baseline = Baseline::default();
+        (0..120).for_each(|minute| baseline.learn(START + f64::from(minute), 1.0, 1.0, 1.0));
+        assert!(!baseline.is_warm(), "the first minutes have faded a little");
+        baseline.learn(START + 120.0, 1.0, 1.0, 1.0);
+        assert!(baseline.is_warm());
+    }
+
+    #[test]
+    fn a_busy_hour_of_the_day_is_expected_at_its_hour() {
+        let baseline = after_days(6, |minute| if minute / 60 % 24 == 18 { 20.0 } else { 2.0 });
+        let at = |hour: f64| baseline.rate(START + 6.0 * 1_440.0 + hour * 60.0);
+        assert!(at(18.5) > 12.0, "{}", at(18.5));
+        assert!((1.9..3.5).contains(&at(6.5)), "{}", at(6.5));
+        assert!(
+            (f64::midpoint(at(18.5), at(19.0)) - at(18.75)).abs() < 0.01,
+            "linear between the centres"
+        );
+    }
+
+    #[test]
+    fn a_flood_is_cut_before_it_is_learnt() {
+        let mut baseline = after_days(1, |_| 1.0);
+        let at = START + 1_440.5;
+        let before = baseline.rate(at);
+        baseline.learn(at, 1.0, 1e6, before);
+        assert!(baseline.rate(at) < before + 0.1, "{}", baseline.rate(at));
+    }
+
+    #[test]
+    fn the_level_is_surer_the_more_it_rests_on() {
+        assert!(Baseline::default().level_variance() > 0.5);
+        assert!(after_days(1, |_| 1.0).level_variance() < 0.001);
+    }
+}

@@ -45,7 +45,7 @@ impl Coverage {
         let end = touched
             .last()
             .map_or(gap.end, |known| known.end.max(gap.end));
-        self.gaps.splice(first..last, [start..end]);
+        self.gaps.splice(first..last, std::iter::once(start..end));
     }
 
     /// Whether `bucket` was heard.

@@ -223,7 +223,8 @@ impl Detector {
             let (minute, rate) = self.foresee(empty);
             self.ring.push(empty, 0, rate * self.minutes());
             self.rarity.learn(self.rate(), self.minutes());
-            self.learn(minute, empty, 0, rate);
+            let sums = Sums::of(&self.ring, self.width, self.windows_from);
+            self.learn(&sums, minute, empty, 0, rate);
             self.next = empty + 1;
         }
     }
@@ -256,12 +257,13 @@ impl Detector {
         let rarity = self.rarity.of(rate);
         self.rarity.learn(rate, self.minutes());
 
-        let candidate = self.candidate(settings);
+        let sums = Sums::of(&self.ring, self.width, self.windows_from);
+        let candidate = self.candidate(&sums, settings);
         let alarm =
             candidate.filter(|candidate| candidate.score >= settings.sensitivity.score_min());
         let change = self.change(bucket, rate, foreseen, alarm);
         if self.event.is_none() && !matches!(change, Some(Change::Closed(_))) {
-            self.learn(minute, bucket, observed, foreseen);
+            self.learn(&sums, minute, bucket, observed, foreseen);
         }
         if let Some(recurring) = &mut self.recurring {
             recurring.note(hour(bucket, self.width), rate);
@@ -299,13 +301,12 @@ impl Detector {
     }
 
     /// The best window, once there is a baseline.
-    fn candidate(&self, settings: &Settings) -> Option<Candidate> {
+    fn candidate(&self, sums: &Sums, settings: &Settings) -> Option<Candidate> {
         if !self.baseline.is_warm() {
             return None;
         }
-        let sums = Sums::of(&self.ring, self.width, self.windows_from);
         self.scan
-            .best(&sums, self.width, self.baseline.level_variance(), settings)
+            .best(sums, self.width, self.baseline.level_variance(), settings)
     }
 
     /// Opens, raises, goes on with or closes a spike.
@@ -370,11 +371,10 @@ impl Detector {
         }
     }
 
-    fn learn(&mut self, minute: f64, bucket: u32, observed: u32, foreseen: f64) {
+    fn learn(&mut self, sums: &Sums, minute: f64, bucket: u32, observed: u32, foreseen: f64) {
         if self.baseline.is_warm() {
-            let sums = Sums::of(&self.ring, self.width, self.windows_from);
             self.scan
-                .learn(&sums, bucket, self.width, self.baseline.level_variance());
+                .learn(sums, bucket, self.width, self.baseline.level_variance());
         }
         self.baseline.learn(
             minute,
@@ -476,4 +476,405 @@ fn hour(bucket: u32, width: u32) -> u32 {
 fn whole_hours(bucket: u32, width: u32) -> u32 {
     let hour = u64::from(hour(bucket.saturating_sub(LEN - 1), width));
     u32::try_from((hour * 60).div_ceil(u64::from(width))).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::settings::Sensitivity;
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    /// A bucket far from the epoch: a Monday, 00:00.
+    const START: u32 = 26_200_800;
+
+    /// Counts a bucket; none is a gap.
+    type Counts = Vec<Option<u32>>;
+
+    /// Explicit rows as `backtest` feeds them.
+    fn rows(counts: &Counts, start: u32) -> (Vec<(u32, u32)>, Coverage) {
+        let mut coverage = Coverage::since(start);
+        let mut rows = Vec::new();
+        for (bucket, count) in (start..).zip(counts) {
+            match count {
+                Some(count) => rows.push((bucket, *count)),
+                None => coverage.add_gap(bucket..bucket + 1),
+            }
+        }
+        (rows, coverage)
+    }
+
+    fn feed(
+        detector: &mut Detector,
+        rows: &[(u32, u32)],
+        coverage: &Coverage,
+        settings: &Settings,
+    ) -> Vec<Reading> {
+        let mut readings = Vec::new();
+        for &(bucket, count) in rows {
+            detector.observe(bucket, count, coverage, settings, &mut |reading| {
+                readings.push(reading);
+            });
+        }
+        readings
+    }
+
+    fn readings(width: u32, counts: &Counts, settings: &Settings) -> Vec<Reading> {
+        let start = START / width;
+        let (rows, coverage) = rows(counts, start);
+        feed(&mut Detector::new(width, start), &rows, &coverage, settings)
+    }
+
+    fn opened(readings: &[Reading]) -> Vec<&Reading> {
+        readings
+            .iter()
+            .filter(|reading| matches!(reading.change, Some(Change::Opened(_))))
+            .collect()
+    }
+
+    /// A steady hashtag with some scatter: `around`, now and then one more or less.
+    fn steady(around: u32, buckets: usize) -> Counts {
+        (0..buckets)
+            .map(|index| Some((around + [0, 1, 0, 2, 1][index % 5]).saturating_sub(1)))
+            .collect()
+    }
+
+    /// Stretches of silence, chatter, bursts and gaps, as (buckets, level), where level 5 is a gap.
+    fn any_series() -> impl Strategy<Value = Counts> {
+        let stretch = (1_u32..130, 0_usize..6, any::<u32>());
+        prop::collection::vec(stretch, 3..9).prop_map(|stretches| {
+            let mut counts = Counts::new();
+            for (len, level, seed) in stretches {
+                let count = |index: u32| {
+                    let scatter = seed.wrapping_mul(2_654_435_761).rotate_left(index % 32) % 3;
+                    [
+                        Some(0),
+                        Some(u32::from(scatter == 0)),
+                        Some(scatter + 2),
+                        Some(20 * scatter),
+                        Some(90 + scatter),
+                        None,
+                    ][level]
+                };
+                counts.extend((0..len).map(count));
+            }
+            counts
+        })
+    }
+
+    #[test]
+    fn a_sudden_spike_opens_and_closes_once() {
+        let mut counts = steady(1, 600);
+        counts.extend([Some(12); 40]);
+        counts.extend(steady(1, 120));
+        let readings = readings(1, &counts, &Settings::default());
+        let opened = opened(&readings);
+        assert_eq!(opened.len(), 1);
+        assert!(
+            (600..=602).contains(&(opened[0].bucket - START)),
+            "{opened:?}"
+        );
+        assert_eq!(opened[0].onset, Some(START + 600));
+        let ended = readings.iter().find_map(|reading| match &reading.change {
+            Some(Change::Closed(ended)) => Some(ended),
+            _ => None,
+        });
+        let end = ended.expect("it closes").end - START;
+        assert!((630..=645).contains(&end), "restored at {end}");
+    }
+
+    #[test]
+    fn every_width_sees_a_spike() {
+        for width in [1, 2, 5, 7, 15, 30, 60] {
+            let mut counts = steady(2, 2880 / width as usize);
+            counts.extend([Some(100), Some(100)]);
+            let readings = readings(width, &counts, &Settings::default());
+            let opened = opened(&readings);
+            assert_eq!(opened.len(), 1, "width {width}");
+            assert_eq!(
+                opened[0].onset,
+                Some(START / width + 2880 / width),
+                "width {width}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_series_that_begins_in_an_outage_raises_nothing() {
+        let counts: Counts = (0..118).map(|minute| Some(400 - minute)).collect();
+        let readings = readings(1, &counts, &Settings::default());
+        assert!(
+            readings
+                .iter()
+                .all(|reading| reading.state == State::Unknown && reading.change.is_none())
+        );
+    }
+
+    #[test]
+    fn a_gap_neither_opens_nor_closes_a_spike() {
+        let mut counts = steady(2, 600);
+        counts.extend([None; 300]);
+        counts.extend(steady(2, 60));
+        assert!(opened(&readings(1, &counts, &Settings::default())).is_empty());
+
+        let mut counts = steady(2, 600);
+        counts.extend([Some(60); 20]);
+        counts.extend([None; 300]);
+        counts.extend([Some(60); 20]);
+        let readings = readings(1, &counts, &Settings::default());
+        assert_eq!(opened(&readings).len(), 1);
+        assert_eq!(
+            readings.last().map(|reading| reading.state),
+            Some(State::Spike)
+        );
+    }
+
+    #[test]
+    fn a_feed_that_stops_and_goes_raises_nothing() {
+        let counts: Counts = (0..4_000)
+            .map(|minute| (minute % 20 < 7).then_some(3 + minute % 3))
+            .collect();
+        assert!(opened(&readings(1, &counts, &Settings::default())).is_empty());
+    }
+
+    #[test]
+    fn a_daily_burst_is_listed_from_the_third_day_on() {
+        let burst = |minute: u32| {
+            if (600..660).contains(&(minute % 1440)) {
+                40
+            } else {
+                2 + minute % 2
+            }
+        };
+        let counts: Counts = (0..5 * 1440).map(|minute| Some(burst(minute))).collect();
+        let readings = readings(1, &counts, &Settings::default());
+        assert!(
+            opened(&readings)
+                .iter()
+                .all(|reading| reading.bucket < START + 2 * 1440),
+            "{:?}",
+            opened(&readings)
+        );
+        let listed = readings
+            .iter()
+            .filter(|reading| matches!(reading.change, Some(Change::Recurring(_))));
+        assert!(listed.count() >= 1);
+    }
+
+    #[test]
+    fn an_outage_within_a_daily_burst_is_raised_all_the_same() {
+        let burst = |minute: u32| {
+            if (600..660).contains(&(minute % 1440)) {
+                40
+            } else {
+                2 + minute % 2
+            }
+        };
+        let mut counts: Counts = (0..4 * 1440).map(|minute| Some(burst(minute))).collect();
+        counts[3 * 1440 + 620..3 * 1440 + 660].fill(Some(400));
+        let readings = readings(1, &counts, &Settings::default());
+        let raised = opened(&readings)
+            .iter()
+            .any(|reading| (3 * 1440 + 620..3 * 1440 + 630).contains(&(reading.bucket - START)));
+        assert!(raised, "{:?}", opened(&readings));
+    }
+
+    #[test]
+    fn a_slowly_poisoned_baseline_delays_a_real_spike_by_two_buckets_at_most() {
+        const DAY: u32 = 288;
+        let alarm = |daily_percent: u64| {
+            let mut counts = Counts::new();
+            let mut level = 4_000_000;
+            for _ in 0..60 {
+                let around = u32::try_from(level / 1_000_000).expect("a small level");
+                counts.extend((0..DAY).map(|index| Some(around + index % 3)));
+                level += level * daily_percent / 100;
+            }
+            counts.extend([Some(160); 12]);
+            let readings = readings(5, &counts, &Settings::default());
+            let spike = START / 5 + 60 * DAY;
+            opened(&readings)
+                .iter()
+                .map(|reading| reading.bucket)
+                .find(|&bucket| bucket >= spike)
+                .expect("it is raised")
+                - spike
+        };
+        let (clean, poisoned) = (alarm(0), alarm(2));
+        assert!(
+            poisoned <= clean + 2,
+            "{clean} without, {poisoned} with the poison"
+        );
+    }
+
+    #[test]
+    fn a_bucket_that_is_not_newer_is_ignored() {
+        let coverage = Coverage::since(START);
+        let settings = Settings::default();
+        let mut detector = Detector::new(1, START);
+        feed(
+            &mut detector,
+            &[(START + 5, 3), (START + 6, 4)],
+            &coverage,
+            &settings,
+        );
+        let before = detector.clone();
+        let readings = feed(
+            &mut detector,
+            &[(START + 6, 9), (START + 2, 9), (START - 1, 9)],
+            &coverage,
+            &settings,
+        );
+        assert!(readings.is_empty());
+        assert_eq!(detector, before);
+    }
+
+    #[test]
+    fn the_largest_counts_and_buckets_do_no_harm() {
+        let coverage = Coverage::since(0);
+        let rows: Vec<_> = (u32::MAX - 400..=u32::MAX)
+            .map(|bucket| (bucket, u32::MAX))
+            .collect();
+        for width in [1, 60] {
+            let mut detector = Detector::new(width, u32::MAX - 400);
+            let readings = feed(&mut detector, &rows, &coverage, &Settings::default());
+            let finite = |reading: &Reading| {
+                reading.expected.is_finite()
+                    && reading.score.is_finite()
+                    && reading.rarity.is_finite()
+            };
+            assert!(!readings.is_empty() && readings.iter().all(finite));
+        }
+    }
+
+    #[test]
+    fn silence_in_closed_form_is_silence_bucket_by_bucket() {
+        let coverage = Coverage::since(START);
+        let settings = Settings::default();
+        let mut lazy = Detector::new(1, START);
+        let busy: Vec<_> = (0..900)
+            .map(|minute| (START + minute, 1 + minute % 3))
+            .collect();
+        feed(&mut lazy, &busy, &coverage, &settings);
+        let mut busily = lazy.clone();
+        let next = START + 900 + 3 * 1440;
+        for bucket in START + 900..next {
+            busily.feed(bucket, 0, &settings);
+        }
+        let (lazy, busily) = (
+            lazy.peek(next, &coverage, &settings),
+            busily.feed(next, 0, &settings),
+        );
+        assert!(
+            (lazy.expected / busily.expected - 1.0).abs() < 0.01,
+            "{lazy:?} {busily:?}"
+        );
+        assert!(
+            (lazy.rarity / busily.rarity - 1.0).abs() < 0.01,
+            "{lazy:?} {busily:?}"
+        );
+    }
+
+    #[test]
+    fn what_is_remembered_fits_its_budget() {
+        let mut counts = steady(1, 600);
+        counts.extend([Some(12); 40]);
+        let (rows, coverage) = rows(&counts, START);
+        let mut detector = Detector::new(1, START);
+        feed(&mut detector, &rows[..600], &coverage, &Settings::default());
+        assert!(
+            detector.encode().len() <= 800,
+            "{} bytes",
+            detector.encode().len()
+        );
+        assert!(
+            size_of::<Detector>() <= 1_000,
+            "{} bytes",
+            size_of::<Detector>()
+        );
+    }
+
+    #[test]
+    fn bytes_of_another_version_are_refused() {
+        let mut bytes = Detector::new(1, START).encode();
+        assert_eq!(
+            Detector::decode(&bytes[..bytes.len() - 1]),
+            Err(DecodeError::Short)
+        );
+        bytes.push(0);
+        assert_eq!(Detector::decode(&bytes), Err(DecodeError::Long(1)));
+        bytes[0] = 0;
+        assert_eq!(Detector::decode(&bytes), Err(DecodeError::Version(0)));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn a_split_anywhere_changes_nothing(counts in any_series(), at in any::<prop::sample::Index>(), width in 1_u32..8) {
+            let settings = Settings::default();
+            let start = START / width;
+            let (rows, coverage) = rows(&counts, start);
+            prop_assume!(!rows.is_empty());
+            let mut whole = Detector::new(width, start);
+            let want = feed(&mut whole, &rows, &coverage, &settings);
+
+            let (first, second) = rows.split_at(at.index(rows.len()));
+            let mut part = Detector::new(width, start);
+            let mut got = feed(&mut part, first, &coverage, &settings);
+            let mut part = Detector::decode(&part.encode()).expect("its own bytes");
+            got.extend(feed(&mut part, second, &coverage, &settings));
+            prop_assert_eq!(got, want);
+            prop_assert_eq!(part.encode(), whole.encode());
+        }
+
+        #[test]
+        fn zeros_need_not_be_told(counts in any_series(), ticks in prop::collection::btree_set(0_u32..1_000, 0..6)) {
+            let settings = Settings::default();
+            let (mut told, coverage) = rows(&counts, START);
+            told.push((START + 1_500, 7));
+            let want = {
+                let mut detector = Detector::new(1, START);
+                let readings = feed(&mut detector, &told, &coverage, &settings);
+                (readings, detector.encode())
+            };
+            let mut events: Vec<(u32, Option<u32>)> = told.iter().filter(|row| row.1 > 0).map(|&(bucket, count)| (bucket, Some(count))).collect();
+            events.extend(ticks.iter().map(|tick| (START + tick, None)));
+            events.sort_by_key(|event| event.0);
+            let mut detector = Detector::new(1, START);
+            let mut got = Vec::new();
+            for (bucket, count) in events {
+                let out = &mut |reading| got.push(reading);
+                match count {
+                    Some(count) => detector.observe(bucket, count, &coverage, &settings, out),
+                    None => detector.catch_up(bucket, &coverage, &settings, out),
+                }
+            }
+            prop_assert_eq!(detector.encode(), want.1);
+            let want: BTreeMap<u32, Reading> = want.0.into_iter().map(|reading| (reading.bucket, reading)).collect();
+            prop_assert!(got.iter().all(|reading| !want.contains_key(&reading.bucket) || want.get(&reading.bucket) == Some(reading)));
+        }
+
+        #[test]
+        fn a_stricter_knob_never_alarms_earlier(counts in any_series(), threshold in 1.0..6.0, more in 0.0..6.0, posts_min in 1_u32..40, more_posts in 0_u32..40) {
+            let lax = Settings { spike_threshold: threshold, sensitivity: Sensitivity::High, posts_min };
+            let first = |settings: Settings| {
+                let readings = readings(1, &counts, &settings);
+                readings.iter().find(|reading| reading.change.is_some()).map_or(u32::MAX, |reading| reading.bucket)
+            };
+            let grown = first(Settings { spike_threshold: threshold + more, ..lax.clone() });
+            let fuller = first(Settings { posts_min: posts_min + more_posts, ..lax.clone() });
+            let normal = first(Settings { sensitivity: Sensitivity::Normal, ..lax.clone() });
+            let low = first(Settings { sensitivity: Sensitivity::Low, ..lax.clone() });
+            let alarm = first(lax);
+            prop_assert!(alarm <= grown && alarm <= fuller && alarm <= normal && normal <= low);
+        }
+
+        #[test]
+        fn strange_bytes_are_refused_without_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..900)) {
+            if let Ok(mut detector) = Detector::decode(&bytes) {
+                feed(&mut detector, &[(START, 1)], &Coverage::since(0), &Settings::default());
+            }
+        }
+    }
 }

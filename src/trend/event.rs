@@ -127,3 +127,64 @@ pub fn onset(ring: &Ring, len: u32, growth: f64, expected_min: f64) -> u32 {
     }
     onset
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Ten minutes at 100 a minute, then `rates`, over a baseline of 2; the steps after which it closed.
+    fn closes_after(rates: impl IntoIterator<Item = f64>) -> (Event, Option<usize>) {
+        let mut event = Event::open(95, 100, 100.0, true);
+        for bucket in 101..=110 {
+            assert!(!event.step(bucket, 100.0, 2.0, 1));
+        }
+        let closed = (111..)
+            .zip(rates)
+            .position(|(bucket, rate)| event.step(bucket, rate, 2.0, 1));
+        (event, closed.map(|steps| steps + 1))
+    }
+
+    #[test]
+    fn fifteen_calm_minutes_close_a_spike() {
+        assert_eq!(closes_after([9.0; 30]).1, Some(15));
+        assert_eq!(closes_after([11.0; 30]).1, None);
+    }
+
+    #[test]
+    fn a_minute_that_is_not_calm_begins_the_count_anew() {
+        let rates = (0..40).map(|minute| if minute == 10 { 50.0 } else { 1.0 });
+        assert_eq!(closes_after(rates).1, Some(26));
+    }
+
+    #[test]
+    fn twelve_hours_are_the_new_level() {
+        assert_eq!(closes_after([80.0; 800]).1, Some(710));
+    }
+
+    #[test]
+    fn it_recovers_after_five_minutes_below_a_third_of_the_peak() {
+        assert!(!closes_after([34.0; 4]).0.is_recovering(1));
+        assert!(closes_after([34.0; 5]).0.is_recovering(1));
+        assert!(
+            !closes_after([34.0, 34.0, 34.0, 34.0, 34.0, 36.0])
+                .0
+                .is_recovering(1)
+        );
+    }
+
+    #[test]
+    fn the_restoration_is_five_minutes_before_the_last_high_one() {
+        assert_eq!(closes_after([80.0, 60.0, 59.0, 30.0]).0.restored(1), 107);
+        assert_eq!(Event::open(99, 100, 5.0, true).restored(1), 99);
+    }
+
+    #[test]
+    fn the_onset_is_where_the_counts_leave_what_was_expected() {
+        let mut ring = Ring::new();
+        for (bucket, observed) in (1..).zip([1, 2, 1, 0, 1, 9, 8, 12, 10]) {
+            ring.push(bucket, observed, 1.0);
+        }
+        assert_eq!(onset(&ring, 60, 8.0, 0.05), 6);
+        assert_eq!(onset(&ring, 2, 8.0, 0.05), 8);
+    }
+}

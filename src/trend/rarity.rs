@@ -79,3 +79,52 @@ impl Rarity {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn after(rates: impl IntoIterator<Item = f64>) -> Rarity {
+        let mut rarity = Rarity::default();
+        rates.into_iter().for_each(|rate| rarity.learn(rate, 5.0));
+        rarity
+    }
+
+    #[test]
+    fn there_is_no_value_before_250_minutes() {
+        assert!(after([1.0; 49]).of(100.0).abs() < f64::EPSILON);
+        assert!(after([1.0; 50]).of(100.0) > 1_000.0);
+    }
+
+    #[test]
+    fn the_early_mean_and_deviation_are_the_plain_ones() {
+        // Mean 2 and deviation 1, so that 7 lies five deviations above.
+        let rarity = after((0..1_000).map(|index| if index % 2 == 0 { 1.0 } else { 3.0 }));
+        assert!(
+            (rarity.of(7.0) - 5.0 / 1.005).abs() < 0.01,
+            "{}",
+            rarity.of(7.0)
+        );
+    }
+
+    #[test]
+    fn one_flood_moves_the_mean_by_its_cut_alone() {
+        let mut rarity = after((0..1_000).map(|index| if index % 2 == 0 { 1.0 } else { 3.0 }));
+        rarity.learn(1e9, 5.0);
+        assert!(rarity.of(7.0) > 3.0, "{}", rarity.of(7.0));
+    }
+
+    #[test]
+    fn silence_in_closed_form_is_silence_step_by_step() {
+        for before in [100, 5_000] {
+            let mut slow = after((0..before).map(|index| f64::from(index % 3)));
+            let mut fast = slow.clone();
+            (0..3_000).for_each(|_| slow.learn(0.0, 5.0));
+            fast.learn_silence(5.0, 3_000.0);
+            assert!(
+                (slow.of(2.0) / fast.of(2.0) - 1.0).abs() < 1e-3,
+                "{slow:?} {fast:?}"
+            );
+        }
+    }
+}

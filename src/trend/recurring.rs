@@ -102,3 +102,50 @@ fn code(rate: f64) -> u8 {
 fn decoded(code: u8) -> f64 {
     RATE_MIN * ((f64::from(code) - 1.0) / STEPS).exp2()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Remembers `rate` at hour 1000.
+    fn memory(rate: f64) -> Recurring {
+        let mut memory = Recurring::since(990);
+        memory.note(1_000, rate);
+        memory
+    }
+
+    #[test]
+    fn last_week_is_enough_and_so_are_the_hours_beside_it() {
+        let mut memory = memory(40.0);
+        memory.note(1_000 + WEEK + 1, 1.0);
+        for hour in [WEEK - 1, WEEK, WEEK + 1] {
+            assert!(memory.expects(1_000 + hour, 50.0), "{hour}");
+        }
+        assert!(!memory.expects(1_000 + WEEK - 2, 50.0));
+        assert!(!memory.expects(1_000 + WEEK, 70.0));
+    }
+
+    #[test]
+    fn one_day_is_not_enough_but_two_are() {
+        let mut memory = memory(40.0);
+        memory.note(1_000 + DAY, 40.0);
+        assert!(!memory.expects(1_000 + DAY, 30.0));
+        memory.note(1_000 + 2 * DAY, 1.0);
+        assert!(memory.expects(1_000 + 2 * DAY, 30.0));
+    }
+
+    #[test]
+    fn a_long_silence_forgets_everything() {
+        let mut memory = memory(40.0);
+        memory.note(1_000 + 10 * WEEK, 0.0);
+        assert_eq!(memory.peaks, [0; LEN as usize]);
+    }
+
+    #[test]
+    fn a_remembered_rate_is_off_by_six_percent_at_most() {
+        for rate in [0.05, 0.3, 7.0, 1_234.0, 90_000.0] {
+            assert!((decoded(code(rate)) / rate - 1.0).abs() < 0.06, "{rate}");
+        }
+        assert_eq!(code(0.0), 0);
+    }
+}

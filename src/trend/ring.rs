@@ -70,7 +70,7 @@ impl Ring {
 
     /// The sums over the newest `lens` buckets (ascending), none before `from`, in one walk.
     pub fn sums<const N: usize>(&self, lens: [u32; N], from: u32) -> [Sum; N] {
-        let reach = (self.newest.saturating_sub(from) + 1).min(LEN);
+        let reach = self.newest.saturating_sub(from).saturating_add(1).min(LEN);
         let mut sum = Sum::default();
         let mut back = 0;
         lens.map(|len| {

@@ -65,20 +65,18 @@ impl Dispersion {
         self.dense() + self.sparse() / expected + level_variance
     }
 
-    /// Learns `times` windows that deviated by `deviation` from `expected`, each `keep` of the one before.
-    fn learn(&mut self, deviation: f64, expected: f64, keep: f64, times: f64) {
-        let surplus = deviation * deviation - expected;
-        let (sparse, dense) = if expected < 1.0 {
-            (1.0, 0.0)
-        } else {
-            (0.0, 1.0)
-        };
-        self.sparse_surplus.add_times(keep, surplus * sparse, times);
-        self.sparse_expected
-            .add_times(keep, expected * sparse, times);
-        self.dense_surplus.add_times(keep, surplus * dense, times);
-        self.dense_expected
-            .add_times(keep, expected * expected * dense, times);
+    /// Learns a window that deviated by `deviation` from `expected`; `keep` is left of the one before.
+    fn learn(&mut self, deviation: f64, expected: f64, keep: f64) {
+        for (sum, value) in self.parts().into_iter().zip(shares(deviation, expected)) {
+            sum.add(keep, value);
+        }
+    }
+
+    /// Learns `times` equal windows, in closed form.
+    fn learn_times(&mut self, deviation: f64, expected: f64, keep: f64, times: f64) {
+        for (sum, value) in self.parts().into_iter().zip(shares(deviation, expected)) {
+            sum.add_times(keep, value, times);
+        }
     }
 
     fn parts(&mut self) -> [&mut Decayed; 4] {
@@ -88,6 +86,16 @@ impl Dispersion {
             &mut self.dense_surplus,
             &mut self.dense_expected,
         ]
+    }
+}
+
+/// What a window adds to the four sums of a [`Dispersion`]: each regime learns from its own windows.
+fn shares(deviation: f64, expected: f64) -> [f64; 4] {
+    let surplus = deviation * deviation - expected;
+    if expected < 1.0 {
+        [surplus, expected, 0.0, 0.0]
+    } else {
+        [0.0, 0.0, surplus, expected * expected]
     }
 }
 
@@ -160,12 +168,7 @@ impl Scan {
             let variance =
                 expected + dispersion.total(expected, level_variance) * expected * expected;
             let deviation = (sum.observed as f64 - expected).min(3.0 * variance.sqrt() + 6.0);
-            dispersion.learn(
-                deviation,
-                expected,
-                keep(f64::from(len * width), HALF_LIFE),
-                1.0,
-            );
+            dispersion.learn(deviation, expected, keep(f64::from(len * width), HALF_LIFE));
         }
     }
 
@@ -175,7 +178,7 @@ impl Scan {
             let len = buckets(WINDOWS[index], width);
             let minutes = f64::from(len * width);
             let expected = rate * minutes;
-            self.dispersions[index].learn(
+            self.dispersions[index].learn_times(
                 -expected,
                 expected,
                 keep(minutes, HALF_LIFE),
