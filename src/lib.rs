@@ -4,6 +4,8 @@
 //! **detector** compares what it observed with what was expected; a **spike** is told; the **store** remembers; the
 //! **views** show. Data walks that way and never back: `ARCHITECTURE.md` has the floors and the invariants.
 
+#[cfg(feature = "app")]
+pub mod feed;
 pub mod hashtag;
 pub mod lexicon;
 pub mod post;
