@@ -1,4 +1,9 @@
-//! Feeds: streams of posts.
+//! Feeds: where posts come from.
+//!
+//! A feed fills batches until its stream ends ([`contract`]); the loop takes them from the [`inlet`]. [`format`] reads
+//! the wire shapes, whichever feed they came by. What leaves this room is a [`crate::post::Post`], or a named reason
+//! why something is none. Adding a kind is one file and one row of [`KINDS`]; everything that lists kinds reads it.
+
 pub mod archive;
 pub mod contract;
 pub mod file;

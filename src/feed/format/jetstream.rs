@@ -1,0 +1,442 @@
+//! Jetstream, Bluesky's stream of events as JSON, in both of its versions.
+//!
+//! An event that creates or updates a record of `app.bsky.feed.post` is a post; likes, reposts (which carry no
+//! text), deletes, identities and accounts are skipped. The time is when the host saw the event (`time_us` in v1,
+//! `time` in v2), never the record's `createdAt`, which is the author's claim and may be years off.
+//!
+//! The record itself, which the app view shows too, is read by [`Record::into_post`]: text, first language, and the
+//! hashtags that come as data.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use self::wire::{Facet, Message, Record};
+use super::field::Scalar;
+use super::object::Object;
+use super::{Outcome, language};
+use crate::post::{Item, RawPost, Reject};
+use crate::time::Timestamp;
+
+/// The one collection that holds posts.
+const POSTS: &str = "app.bsky.feed.post";
+
+pub(super) mod wire {
+    use serde::Deserialize;
+
+    use super::super::field::{List, Maybe, Scalar};
+
+    /// `commit` of v1.
+    #[derive(Debug, Default, Deserialize)]
+    #[serde(default)]
+    pub(in crate::feed::format) struct Commit<'a> {
+        #[serde(borrow)]
+        pub(super) operation: Scalar<'a>,
+        #[serde(borrow)]
+        pub(super) collection: Scalar<'a>,
+        #[serde(borrow)]
+        pub(super) rkey: Scalar<'a>,
+        #[serde(borrow)]
+        pub(super) record: Maybe<Record<'a>>,
+    }
+
+    /// `payload` of v2.
+    #[derive(Debug, Default, Deserialize)]
+    #[serde(default)]
+    pub(in crate::feed::format) struct Message<'a> {
+        #[serde(borrow)]
+        pub(super) did: Scalar<'a>,
+        #[serde(borrow)]
+        pub(super) time: Scalar<'a>,
+        #[serde(borrow)]
+        pub(super) operation: Scalar<'a>,
+        #[serde(borrow)]
+        pub(super) collection: Scalar<'a>,
+        #[serde(borrow)]
+        pub(super) rkey: Scalar<'a>,
+        #[serde(borrow)]
+        pub(super) record: Maybe<Record<'a>>,
+    }
+
+    /// A record of `app.bsky.feed.post`.
+    #[derive(Debug, Default, Deserialize)]
+    #[serde(default)]
+    pub(in crate::feed::format) struct Record<'a> {
+        #[serde(borrow)]
+        pub(super) text: Scalar<'a>,
+        #[serde(borrow)]
+        pub(super) langs: List<Scalar<'a>>,
+        #[serde(borrow)]
+        pub(super) facets: List<Maybe<Facet<'a>>>,
+        #[serde(borrow)]
+        pub(super) tags: List<Scalar<'a>>,
+    }
+
+    #[derive(Debug, Default, Deserialize)]
+    #[serde(default)]
+    pub(super) struct Facet<'a> {
+        #[serde(borrow)]
+        pub(super) index: Maybe<ByteSlice<'a>>,
+        #[serde(borrow)]
+        pub(super) features: List<Maybe<Feature<'a>>>,
+    }
+
+    /// Offsets into the UTF-8 of the text.
+    #[derive(Debug, Default, Deserialize)]
+    #[serde(default, rename_all = "camelCase")]
+    pub(super) struct ByteSlice<'a> {
+        #[serde(borrow)]
+        pub(super) byte_start: Scalar<'a>,
+        #[serde(borrow)]
+        pub(super) byte_end: Scalar<'a>,
+    }
+
+    #[derive(Debug, Default, Deserialize)]
+    #[serde(default)]
+    pub(super) struct Feature<'a> {
+        #[serde(borrow, rename = "$type")]
+        pub(super) type_: Scalar<'a>,
+        #[serde(borrow)]
+        pub(super) tag: Scalar<'a>,
+    }
+}
+
+/// The field `payload`, which two wires have: an object in Jetstream v2, JSON inside a string in Mastodon's stream.
+#[derive(Debug, Default)]
+pub(super) enum Payload<'a> {
+    /// Missing, or neither.
+    #[default]
+    Absent,
+    /// JSON inside a string, or a bare id.
+    Text(Cow<'a, str>),
+    /// An event of Jetstream v2.
+    Message(Box<Message<'a>>),
+}
+
+impl Payload<'_> {
+    /// Whether it is a text.
+    pub(super) fn is_text(&self) -> bool {
+        matches!(self, Self::Text(_))
+    }
+
+    /// Whether it is an object.
+    pub(super) fn is_message(&self) -> bool {
+        matches!(self, Self::Message(_))
+    }
+}
+
+/// A post of Jetstream v1.
+pub(super) fn parse(object: Object<'_>) -> Outcome<'_> {
+    let Some(commit) = object.commit.0 else {
+        return if object.kind.is("commit") {
+            Err(Reject::Shape)
+        } else {
+            Ok(Item::Skipped)
+        };
+    };
+    let Some(edit) = edit(&commit.collection, &commit.operation) else {
+        return Ok(Item::Skipped);
+    };
+    let did = object.did.filled().ok_or(Reject::Id)?;
+    let rkey = commit.rkey.filled().ok_or(Reject::Id)?;
+    let record = commit.record.0.ok_or(Reject::Text)?;
+    let at = match object.time_us {
+        Scalar::Int(micros) => Timestamp::from_millis(micros.div_euclid(1_000)).ok(),
+        _ => None,
+    };
+    post(did, &rkey, record, at, edit)
+}
+
+/// A post of Jetstream v2.
+pub(super) fn parse_message(payload: Payload<'_>) -> Outcome<'_> {
+    let Payload::Message(message) = payload else {
+        return Err(Reject::Shape);
+    };
+    let Some(edit) = edit(&message.collection, &message.operation) else {
+        return Ok(Item::Skipped);
+    };
+    let did = message.did.filled().ok_or(Reject::Id)?;
+    let rkey = message.rkey.filled().ok_or(Reject::Id)?;
+    let record = message.record.0.ok_or(Reject::Text)?;
+    let at = message.time.as_text().and_then(|time| time.parse().ok());
+    post(did, &rkey, record, at, edit)
+}
+
+/// Whether the event is an edit; none if it brings no post at all.
+fn edit(collection: &Scalar<'_>, operation: &Scalar<'_>) -> Option<bool> {
+    match operation.as_text()? {
+        "create" if collection.is(POSTS) => Some(false),
+        "update" if collection.is(POSTS) => Some(true),
+        _ => None,
+    }
+}
+
+fn post<'a>(
+    did: Cow<'a, str>,
+    rkey: &str,
+    record: Record<'a>,
+    at: Option<Timestamp>,
+    edit: bool,
+) -> Outcome<'a> {
+    let id = ["at://", &did, "/app.bsky.feed.post/", rkey].concat();
+    let url = page_of(&id);
+    let mut post = record.into_post(Cow::Owned(id), did, at)?;
+    post.edit = edit;
+    post.url = url;
+    Ok(Item::Post(Box::new(post)))
+}
+
+/// Where people can read the post with this `at://` address.
+pub(super) fn page_of(uri: &str) -> Option<Cow<'static, str>> {
+    let (did, rest) = uri.strip_prefix("at://")?.split_once('/')?;
+    let rkey = rest.strip_prefix("app.bsky.feed.post/")?;
+    Some(Cow::Owned(
+        ["https://bsky.app/profile/", did, "/post/", rkey].concat(),
+    ))
+}
+
+impl<'a> Record<'a> {
+    /// The post that this record makes, with the id, author and time that its envelope tells.
+    pub(super) fn into_post(
+        self,
+        id: Cow<'a, str>,
+        author: Cow<'a, str>,
+        at: Option<Timestamp>,
+    ) -> Result<RawPost<'a>, Reject> {
+        let text = self.text.text().ok_or(Reject::Text)?;
+        let at = at.ok_or(Reject::Time)?;
+        let mut tags = Vec::new();
+        for facet in self.facets.0.into_iter().filter_map(|facet| facet.0) {
+            if facet.lies_in(&text) {
+                let features = facet.features.0.into_iter().filter_map(|feature| feature.0);
+                let hashtags =
+                    features.filter(|feature| feature.type_.is("app.bsky.richtext.facet#tag"));
+                tags.extend(hashtags.filter_map(|feature| label(feature.tag)));
+            }
+        }
+        tags.extend(self.tags.0.into_iter().filter_map(label));
+        Ok(RawPost {
+            id,
+            author: Some(author),
+            at,
+            text,
+            tags,
+            truncated: false,
+            source: Cow::Borrowed("bluesky"),
+            lang: self
+                .langs
+                .0
+                .into_iter()
+                .next()
+                .and_then(Scalar::text)
+                .and_then(language),
+            bot: false,
+            edit: false,
+            url: None,
+        })
+    }
+}
+
+impl Facet<'_> {
+    /// Whether its bytes are a piece of `text`: third-party clients count them wrongly, and a facet that points
+    /// nowhere says nothing.
+    fn lies_in(&self, text: &str) -> bool {
+        let Some(index) = &self.index.0 else {
+            return false;
+        };
+        let (Some(start), Some(end)) = (offset(&index.byte_start), offset(&index.byte_end)) else {
+            return false;
+        };
+        text.get(start..end).is_some_and(|piece| !piece.is_empty())
+    }
+}
+
+fn offset(scalar: &Scalar<'_>) -> Option<usize> {
+    match scalar {
+        Scalar::Int(offset) => usize::try_from(*offset).ok(),
+        _ => None,
+    }
+}
+
+/// A declared hashtag without the sign that some clients leave on it.
+fn label(tag: Scalar<'_>) -> Option<Cow<'_, str>> {
+    const SIGNS: [char; 2] = ['#', '\u{ff03}'];
+    let label = match tag.filled()? {
+        Cow::Borrowed(tag) => Cow::Borrowed(tag.trim_start_matches(SIGNS)),
+        Cow::Owned(tag) => Cow::Owned(tag.trim_start_matches(SIGNS).to_owned()),
+    };
+    (!label.is_empty()).then_some(label)
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Payload<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(PayloadVisitor)
+    }
+}
+
+struct PayloadVisitor;
+
+impl<'de> Visitor<'de> for PayloadVisitor {
+    type Value = Payload<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any value")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+        Message::deserialize(MapAccessDeserializer::new(map))
+            .map(|message| Payload::Message(Box::new(message)))
+    }
+
+    fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Self::Value, E> {
+        Ok(Payload::Text(Cow::Borrowed(text)))
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(Payload::Text(Cow::Owned(text.to_owned())))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Self::Value, A::Error> {
+        IgnoredAny.visit_seq(seq)?;
+        Ok(Payload::Absent)
+    }
+
+    fn visit_i64<E: Error>(self, _: i64) -> Result<Self::Value, E> {
+        Ok(Payload::Absent)
+    }
+
+    fn visit_u64<E: Error>(self, _: u64) -> Result<Self::Value, E> {
+        Ok(Payload::Absent)
+    }
+
+    fn visit_f64<E: Error>(self, _: f64) -> Result<Self::Value, E> {
+        Ok(Payload::Absent)
+    }
+
+    fn visit_bool<E: Error>(self, _: bool) -> Result<Self::Value, E> {
+        Ok(Payload::Absent)
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
+        Ok(Payload::Absent)
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::super::tests::{item, post, with};
+    use super::*;
+
+    pub(in crate::feed::format) const V1: &str = r##"{"did":"did:plc:ann","time_us":1783175888090631,"kind":"commit","commit":{"rev":"3a","operation":"create","collection":"app.bsky.feed.post","rkey":"3kx","cid":"bafy","record":{"$type":"app.bsky.feed.post","text":"আবার #হোয়াটসঅ্যাপডাউন","createdAt":"2019-01-01T00:00:00Z","langs":["bn-BD","en"],"facets":[{"index":{"byteStart":13,"byteEnd":62},"features":[{"$type":"app.bsky.richtext.facet#tag","tag":"হোয়াটসঅ্যাপডাউন"}]}],"tags":["outage","#status"]}}}"##;
+    pub(in crate::feed::format) const V2: &str = r##"{"$type":"message","payload":{"$type":"network.bsky.jetstream.subscribeEvents#commit","seq":12345,"did":"did:plc:ann","time":"2026-11-22T07:00:00.329308Z","rev":"3a","operation":"create","collection":"app.bsky.feed.post","rkey":"3kx","cid":"bafy","record":{"$type":"app.bsky.feed.post","text":"signal is down #signaldown","createdAt":"2026-11-22T06:59:58Z"}}}"##;
+
+    #[test]
+    fn a_post_of_version_one_is_read_at_the_time_the_host_saw_it() {
+        let post = post(V1);
+        assert_eq!(post.id, "at://did:plc:ann/app.bsky.feed.post/3kx");
+        assert_eq!(post.author.as_deref(), Some("did:plc:ann"));
+        assert_eq!(post.at.to_string(), "2026-07-04T14:38:08.09Z");
+        assert_eq!(post.text, "আবার #হোয়াটসঅ্যাপডাউন");
+        assert_eq!(post.tags, ["হোয়াটসঅ্যাপডাউন", "outage", "status"]);
+        assert_eq!(
+            (&*post.source, post.lang.as_deref()),
+            ("bluesky", Some("bn"))
+        );
+        assert_eq!(
+            post.url.as_deref(),
+            Some("https://bsky.app/profile/did:plc:ann/post/3kx")
+        );
+        assert!(!post.edit);
+    }
+
+    #[test]
+    fn a_post_of_version_two_is_read_at_the_time_of_its_message() {
+        let post = post(V2);
+        assert_eq!(post.id, "at://did:plc:ann/app.bsky.feed.post/3kx");
+        assert_eq!(post.at.to_string(), "2026-11-22T07:00:00.329Z");
+        assert_eq!(post.text, "signal is down #signaldown");
+        assert_eq!(post.lang, None);
+    }
+
+    #[test]
+    fn an_update_is_an_edit_of_the_same_post() {
+        for line in [V1, V2] {
+            let update = with(line, "create", "update");
+            assert!(post(&update).edit);
+            assert_eq!(post(&update).id, post(line).id);
+        }
+    }
+
+    #[test]
+    fn whatever_is_no_new_post_is_skipped() {
+        for line in [V1, V2] {
+            for (old, new) in [
+                ("create", "delete"),
+                ("create", "rename"),
+                ("feed.post\",\"rkey", "feed.like\",\"rkey"),
+            ] {
+                assert_eq!(item(&with(line, old, new)), Ok(Item::Skipped));
+            }
+        }
+        for line in [
+            r#"{"did":"did:plc:a","time_us":1,"kind":"identity","identity":{"did":"did:plc:a"}}"#,
+            r#"{"did":"did:plc:a","time_us":1,"kind":"account","account":{"active":false}}"#,
+            r#"{"$type":"message","payload":{"$type":"network.bsky.jetstream.subscribeEvents#info","name":"x"}}"#,
+        ] {
+            assert_eq!(item(line), Ok(Item::Skipped), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_facet_that_points_nowhere_is_ignored_and_the_post_is_read() {
+        for (old, new) in [
+            ("\"byteStart\":13", "\"byteStart\":-1"),
+            ("\"byteStart\":13", "\"byteStart\":14.5"),
+            ("\"byteStart\":13", "\"byteStart\":1"),
+            ("\"byteStart\":13", "\"byteStart\":62"),
+            ("\"byteEnd\":62", "\"byteEnd\":5000"),
+            ("\"index\":", "\"place\":"),
+        ] {
+            assert_eq!(
+                post(&with(V1, old, new)).tags,
+                ["outage", "status"],
+                "{new}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_reject_names_what_is_missing() {
+        assert_eq!(item(&with(V1, r#""rkey":"3kx","#, "")), Err(Reject::Id));
+        assert_eq!(
+            item(&with(V1, r#""did":"did:plc:ann","#, "")),
+            Err(Reject::Id)
+        );
+        assert_eq!(
+            item(&with(V1, r#""text":"#, r#""words":"#)),
+            Err(Reject::Text)
+        );
+        assert_eq!(
+            item(&with(V1, r#""record":"#, r#""other":"#)),
+            Err(Reject::Text)
+        );
+        assert_eq!(
+            item(&with(V1, "1783175888090631", "\"today\"")),
+            Err(Reject::Time)
+        );
+        assert_eq!(
+            item(&with(V1, "\"commit\":", "\"comit\":")),
+            Err(Reject::Shape)
+        );
+        assert_eq!(
+            item(&with(V2, r#""did":"did:plc:ann","#, "")),
+            Err(Reject::Id)
+        );
+        assert_eq!(
+            item(&with(V2, r#""time":"#, r#""thyme":"#)),
+            Err(Reject::Time)
+        );
+    }
+}
