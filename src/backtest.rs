@@ -14,7 +14,8 @@ use crate::trend::coverage::Coverage;
 use crate::trend::detector::{Alarm, Change, Detector, Ended, Reading, State, WIDTH_MINUTES_MAX};
 use crate::trend::settings::{Sensitivity, Settings};
 
-/// Rarity from which a burst is major: with 6 or 8 the labelled tickers of `docs/detector.md` score less.
+/// Rarity from which a burst is major. The labelled tickers at hand would score more at 9, but what wins one half of
+/// them has lost the other: see `docs/detector.md`.
 const RARITY_MIN: f64 = 7.0;
 /// The time after a rarity alarm in which there is no other, minutes.
 const RARITY_REPEAT_MINUTES: u32 = 24 * 60;

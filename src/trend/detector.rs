@@ -198,7 +198,8 @@ impl Detector {
         self.quiet >= LEN && self.event.is_none()
     }
 
-    /// What the covered, empty `bucket` would read; nothing is changed.
+    /// What the covered, empty `bucket` would read; nothing is changed. A bucket that was fed before cannot be read
+    /// again: the reading is of the next one.
     pub fn peek(&self, bucket: u32, coverage: &Coverage, settings: &Settings) -> Reading {
         let mut then = self.clone();
         then.catch_up(bucket, coverage, settings, &mut |_| ());
@@ -462,6 +463,9 @@ impl Detector {
             },
         };
         bytes.end()?;
+        if detector.ring.newest_bucket() > detector.next {
+            return Err(DecodeError::Invalid("newest bucket"));
+        }
         Ok(detector)
     }
 }
@@ -530,6 +534,13 @@ mod tests {
             .iter()
             .filter(|reading| matches!(reading.change, Some(Change::Opened(_))))
             .collect()
+    }
+
+    /// The bucket of the first alarm, raised or listed.
+    fn first_alarm(counts: &Counts, settings: &Settings) -> u32 {
+        let readings = readings(1, counts, settings);
+        let changed = readings.iter().find(|reading| reading.change.is_some());
+        changed.map_or(u32::MAX, |reading| reading.bucket)
     }
 
     /// A steady hashtag with some scatter: `around`, now and then one more or less.
@@ -856,18 +867,40 @@ mod tests {
         }
 
         #[test]
-        fn a_stricter_knob_never_alarms_earlier(counts in any_series(), threshold in 1.0..6.0, more in 0.0..6.0, posts_min in 1_u32..40, more_posts in 0_u32..40) {
+        fn a_stricter_knob_never_alarms_earlier(counts in any_series(), threshold in 1.0..6.0, posts_min in 1_u32..40, more_posts in 0_u32..40) {
             let lax = Settings { spike_threshold: threshold, sensitivity: Sensitivity::High, posts_min };
-            let first = |settings: Settings| {
-                let readings = readings(1, &counts, &settings);
-                readings.iter().find(|reading| reading.change.is_some()).map_or(u32::MAX, |reading| reading.bucket)
-            };
-            let grown = first(Settings { spike_threshold: threshold + more, ..lax.clone() });
-            let fuller = first(Settings { posts_min: posts_min + more_posts, ..lax.clone() });
-            let normal = first(Settings { sensitivity: Sensitivity::Normal, ..lax.clone() });
-            let low = first(Settings { sensitivity: Sensitivity::Low, ..lax.clone() });
-            let alarm = first(lax);
-            prop_assert!(alarm <= grown && alarm <= fuller && alarm <= normal && normal <= low);
+            let fuller = first_alarm(&counts, &Settings { posts_min: posts_min + more_posts, ..lax.clone() });
+            let normal = first_alarm(&counts, &Settings { sensitivity: Sensitivity::Normal, ..lax.clone() });
+            let low = first_alarm(&counts, &Settings { sensitivity: Sensitivity::Low, ..lax.clone() });
+            let alarm = first_alarm(&counts, &lax);
+            prop_assert!(alarm <= fuller && alarm <= normal && normal <= low);
+        }
+
+        #[test]
+        fn a_higher_threshold_never_alarms_earlier_over_steady_chatter(
+            around in 1_u32..30, burst in 1_u32..400, len in 1_usize..60, threshold in 1.0..6.0, more in 0.0..6.0,
+        ) {
+            let mut counts = steady(around, 600);
+            counts.extend(steady(around + burst, len));
+            let lax = Settings { spike_threshold: threshold, ..Settings::default() };
+            let strict = Settings { spike_threshold: threshold + more, ..Settings::default() };
+            prop_assert!(first_alarm(&counts, &lax) <= first_alarm(&counts, &strict));
+        }
+
+        #[test]
+        fn bytes_that_rot_are_refused_or_do_no_harm(at in any::<prop::sample::Index>(), byte: u8) {
+            let settings = Settings::default();
+            let coverage = Coverage::since(0);
+            let mut detector = Detector::new(1, START);
+            let rows: Vec<_> = (0..300).map(|minute| (START + minute, if minute < 280 { 1 } else { 50 })).collect();
+            feed(&mut detector, &rows, &coverage, &settings);
+            let mut bytes = detector.encode();
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+            if let Ok(mut detector) = Detector::decode(&bytes) {
+                detector.observe(detector.next, 5, &coverage, &settings, &mut |_| ());
+                detector.peek(START + 400, &coverage, &settings);
+            }
         }
 
         #[test]

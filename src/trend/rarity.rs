@@ -1,13 +1,13 @@
 //! How rare a burst is for this hashtag, over weeks.
 //!
-//! The ten-minute rate against its own mean and deviation over a fortnight: it ranks spikes, and from 7 on a burst is
-//! major. Means are plain for the first fortnight, so that the early ones are not led by their first minutes.
+//! The ten-minute rate against its own mean and deviation over weeks: it ranks spikes, and from 7 on a burst is
+//! major. Means are plain for the first three weeks, so that the early ones are not led by their first minutes.
 
 use super::bytes::{DecodeError, Reader, Writer};
 use super::decay::narrow;
 
-/// The memory of mean and deviation, minutes.
-const MEMORY: f64 = 14.0 * 1440.0;
+/// The memory of mean and deviation, minutes: the mean age of what it holds when half is left after a fortnight.
+const MEMORY: f64 = 14.0 * 1440.0 / std::f64::consts::LN_2;
 /// Heard minutes before there is a value.
 const WARM_MINUTES: f64 = 250.0;
 /// Deviations above the mean at which an input is cut.
@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn silence_in_closed_form_is_silence_step_by_step() {
-        for before in [100, 5_000] {
+        for before in [100, 7_000] {
             let mut slow = after((0..before).map(|index| f64::from(index % 3)));
             let mut fast = slow.clone();
             (0..3_000).for_each(|_| slow.learn(0.0, 5.0));

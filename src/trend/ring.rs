@@ -41,6 +41,11 @@ impl Ring {
         }
     }
 
+    /// The newest bucket that was pushed; 0 while there is none.
+    pub fn newest_bucket(&self) -> u32 {
+        self.newest
+    }
+
     /// Adds a heard bucket, which must be newer than the newest.
     pub fn push(&mut self, bucket: u32, observed: u32, expected: f64) {
         let steps = bucket - self.newest;
