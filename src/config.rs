@@ -368,11 +368,7 @@ fn read_file(file: Option<&Path>) -> Result<Option<(PathBuf, File)>, Error> {
 }
 
 fn line_of(text: &str, at: usize) -> usize {
-    text.as_bytes()[..at.min(text.len())]
-        .iter()
-        .filter(|&&byte| byte == b'\n')
-        .count()
-        + 1
+    memchr::memchr_iter(b'\n', &text.as_bytes()[..at.min(text.len())]).count() + 1
 }
 
 /// Adds the nearest key to serde's "unknown field `x`, expected …".

@@ -216,9 +216,9 @@ impl RawPost<'_> {
             push_once(&mut found, Hashtag::from_label(label));
         }
         for tag in &self.tags {
-            hashtag::declared(tag)
-                .into_iter()
-                .for_each(|hashtag| push_once(&mut found, hashtag));
+            for hashtag in hashtag::declared(tag) {
+                push_once(&mut found, hashtag);
+            }
         }
         found
     }

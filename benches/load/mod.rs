@@ -3,6 +3,11 @@
 //! 30 % of the posts bear hashtags, one to four each, Zipf-distributed over twelve scripts; authors are Zipf-distributed
 //! too. Event times follow a daily curve and are out of order by up to 30 s; 1 % of the lines stand twice, 0.1 % are
 //! broken. Nothing in it is a real post.
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "shares of a day are positive and small"
+)]
 
 use std::fmt::Write;
 
@@ -53,7 +58,7 @@ const STEMS: [&str; 12] = [
 ];
 
 /// Pseudo-random numbers (splitmix64: Steele, Lea, Flood 2014).
-pub struct Dice(u64);
+pub(crate) struct Dice(u64);
 
 impl Dice {
     fn roll(&mut self) -> u64 {
@@ -79,14 +84,14 @@ impl Dice {
 }
 
 /// The text of a post.
-pub fn text(dice: &mut Dice) -> String {
+pub(crate) fn text(dice: &mut Dice) -> String {
     let mut text = String::new();
     for _ in 0..8 + dice.below(14) {
         let word = WORDS[dice.below(WORDS.len() as u64) as usize];
         write!(text, "{word} ").expect("memory");
     }
     if dice.below(100) < 30 {
-        for _ in 0..1 + dice.zipf(4) {
+        for _ in 0..=dice.zipf(4) {
             let rank = dice.zipf(200_000);
             let stem = STEMS[(rank % STEMS.len() as u64) as usize];
             write!(text, "#{stem}{rank} ").expect("memory");
@@ -98,7 +103,7 @@ pub fn text(dice: &mut Dice) -> String {
 }
 
 /// `posts` posts, a line each, with the repeated and the broken lines among them.
-pub fn lines(posts: u64) -> Vec<u8> {
+pub(crate) fn lines(posts: u64) -> Vec<u8> {
     let mut dice = Dice(posts);
     let mut lines = Vec::new();
     for n in 0..posts {
@@ -127,6 +132,6 @@ pub fn lines(posts: u64) -> Vec<u8> {
 }
 
 /// Dice for texts.
-pub fn dice(seed: u64) -> Dice {
+pub(crate) fn dice(seed: u64) -> Dice {
     Dice(seed)
 }

@@ -46,7 +46,7 @@ pub struct Cli {
 /// Options of every command.
 #[derive(Debug, clap::Args)]
 pub struct Global {
-    /// The database file [env: DOWNTREND_DB] [default: downtrend.db]
+    /// The database file [env: `DOWNTREND_DB`] [default: downtrend.db]
     #[arg(long, global = true, value_name = "PATH")]
     pub db: Option<String>,
     /// The configuration file [default: downtrend.toml where it exists]
@@ -55,7 +55,7 @@ pub struct Global {
     /// Print JSON instead of tables
     #[arg(long, global = true)]
     pub json: bool,
-    /// Time zone of tables, as in Asia/Dhaka [env: DOWNTREND_TZ] [default: the system's]
+    /// Time zone of tables, as in Asia/Dhaka [env: `DOWNTREND_TZ`] [default: the system's]
     #[arg(long, global = true, value_name = "ZONE")]
     pub tz: Option<String>,
     /// Colour: auto, always or never

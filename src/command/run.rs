@@ -429,16 +429,19 @@ fn sentence(feed: &FeedSummary) -> String {
             parts.push(format!("{} {what}", grouped(count)));
         }
     }
-    let mut sentence = parts.join(", ");
-    if !feed.rejected.is_empty() {
-        let reasons: Vec<String> = feed
-            .rejected
-            .iter()
-            .map(|(reject, count)| format!("{} {}", grouped(*count), reject.about()))
-            .collect();
-        sentence.push_str(&format!(" ({}; -v shows the lines)", reasons.join(", ")));
+    if feed.rejected.is_empty() {
+        return parts.join(", ") + ".";
     }
-    sentence + "."
+    let reasons: Vec<String> = feed
+        .rejected
+        .iter()
+        .map(|(reject, count)| format!("{} {}", grouped(*count), reject.about()))
+        .collect();
+    format!(
+        "{} ({}; -v shows the lines).",
+        parts.join(", "),
+        reasons.join(", ")
+    )
 }
 
 /// The flagged outage hashtags, and what to type next.

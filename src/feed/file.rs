@@ -91,7 +91,7 @@ pub struct FileFeed {
 }
 
 enum Content {
-    Lines(Lines<Bytes>),
+    Lines(Box<Lines<Bytes>>),
     /// One or more JSON values, the places they end at, and how many of them are counted.
     Document {
         bytes: Vec<u8>,
@@ -117,7 +117,7 @@ impl OpenFile {
         };
         let mut content = Content::of(bytes);
         if let (Content::Lines(lines), true) = (&mut content, sorted) {
-            *lines = Lines::new(sorted::sort(lines).map_err(failed)?);
+            **lines = Lines::new(sorted::sort(lines).map_err(failed)?);
         }
         Ok(Self {
             path: path.to_owned(),
@@ -225,7 +225,7 @@ impl Content {
             }
         }
         let head = io::Cursor::new(head).chain(Broken(broken));
-        Self::Lines(Lines::new(Box::new(head.chain(bytes))))
+        Self::Lines(Box::new(Lines::new(Box::new(head.chain(bytes)))))
     }
 }
 
@@ -270,7 +270,7 @@ impl Feed for FileFeed {
     fn run(self: Box<Self>, outlet: Outlet) {
         let context = &self.context;
         let sent = match self.content {
-            Content::Lines(lines) => send_lines(lines, context, &outlet),
+            Content::Lines(lines) => send_lines(*lines, context, &outlet),
             Content::Document {
                 bytes,
                 ends,

@@ -103,11 +103,14 @@ fn next_entry(run: &mut Bytes) -> io::Result<Option<Entry>> {
     Ok(Some((at, number, Some(line))))
 }
 
+/// An entry with the run it came from.
+type Head = (Timestamp, u64, usize, Option<Vec<u8>>);
+
 /// The lines of sorted runs, merged.
 struct Merge {
     runs: Vec<Bytes>,
     /// The next entry of each run that has one.
-    heads: BinaryHeap<Reverse<(Timestamp, u64, usize, Option<Vec<u8>>)>>,
+    heads: BinaryHeap<Reverse<Head>>,
     line: io::Cursor<Vec<u8>>,
 }
 

@@ -125,7 +125,7 @@ impl Replayed {
         settings: &Settings,
     ) {
         detector.catch_up(until.0, coverage, settings, &mut |reading| {
-            self.keep(reading, range)
+            self.keep(reading, range);
         });
         let fed_until = detector
             .last_fed()

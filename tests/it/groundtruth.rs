@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::support::{Place, shared};
+use super::support::{Place, report, shared};
 
 const SETS: [&str; 8] = [
     "fb-outage-2021-10-04a",
@@ -58,16 +58,16 @@ fn exports_equal_the_ground_truth() {
             return;
         };
         let place = Place::new();
-        let (posts, csv) = match shared(&format!("realdata/groundtruth/{set}.rt.5min.csv")) {
-            Some(csv) => (posts, csv),
+        let with_reposts = shared(&format!("realdata/groundtruth/{set}.rt.5min.csv"));
+        let without_reposts = || {
             // This truth was counted without the full texts of reposts, so they are left out.
-            None => {
-                let Some(csv) = shared(&format!("realdata/groundtruth/{set}.5min.csv")) else {
-                    return;
-                };
-                (place.write("posts", without_reposts(&posts)), csv)
-            }
+            let csv = shared(&format!("realdata/groundtruth/{set}.5min.csv"))?;
+            Some((place.write("posts", truncated_reposts(&posts)), csv))
         };
+        let given = with_reposts
+            .map(|csv| (posts.clone(), csv))
+            .or_else(without_reposts);
+        let (posts, csv) = given.expect("each recording has its truth");
         let want = truth(&std::fs::read_to_string(csv).expect("readable"));
         let summary = place.json(&["run", &posts.display().to_string()]);
         assert_eq!(summary["late"], 0, "{set}: {summary}");
@@ -90,9 +90,10 @@ fn exports_equal_the_ground_truth() {
             );
             let posts = wanted.0.abs_diff(got.0);
             *differences.entry(&cell.0).or_default() += posts;
-            if posts == 0 && wanted.1 != got.1 {
-                panic!("{set}: authors of {cell:?}: {got:?}, not {wanted:?}");
-            }
+            assert!(
+                posts > 0 || wanted.1 == got.1,
+                "{set}: authors of {cell:?}: {got:?}, not {wanted:?}"
+            );
         }
         for (key, posts) in differences {
             let allowed =
@@ -102,7 +103,7 @@ fn exports_equal_the_ground_truth() {
                 "{set}: #{key} differs by {posts} posts; {allowed} are allowed"
             );
         }
-        println!("ground truth: {set}: {} cells equal", want.len());
+        report(&format!("ground truth: {set}: {} cells equal", want.len()));
     }
 }
 
@@ -128,7 +129,7 @@ fn glued(posts: &Path, want: &Counts) -> BTreeMap<String, u64> {
 }
 
 /// The posts of a recording as they were truncated, without `rt_text`.
-fn without_reposts(posts: &Path) -> String {
+fn truncated_reposts(posts: &Path) -> String {
     let packed = std::fs::read(posts).expect("readable");
     let text = String::from_utf8(zstd::decode_all(&packed[..]).expect("zstd")).expect("UTF-8");
     let strip = |line: &str| {

@@ -67,9 +67,10 @@ fn mention(ledger: &mut impl Ledger, hashtag: HashtagId, post: u64, author: u64)
 
 fn segment(feed: FeedId, minute: Minute, mentions: Vec<Mention>) -> Segment {
     let posts: Vec<PostId> = mentions.iter().map(|mention| mention.post).collect();
+    let heard = u32::try_from(posts.len()).expect("few");
     Segment {
         minute,
-        heard: vec![(feed, posts.len() as u32)],
+        heard: vec![(feed, heard)],
         posts,
         mentions,
     }
@@ -77,9 +78,10 @@ fn segment(feed: FeedId, minute: Minute, mentions: Vec<Mention>) -> Segment {
 
 fn settled(feed: FeedId, minute: Minute, mentions: Vec<Mention>) -> SettledMinute {
     let mut by_hashtag: BTreeMap<HashtagId, u32> = BTreeMap::new();
-    mentions
-        .iter()
-        .for_each(|mention| *by_hashtag.entry(mention.hashtag).or_default() += 1);
+    for mention in &mentions {
+        *by_hashtag.entry(mention.hashtag).or_default() += 1;
+    }
+    let heard = u32::try_from(mentions.len()).expect("few");
     let tallies = by_hashtag
         .into_iter()
         .map(|(hashtag, uses)| Tally {
@@ -91,7 +93,7 @@ fn settled(feed: FeedId, minute: Minute, mentions: Vec<Mention>) -> SettledMinut
         .collect();
     SettledMinute {
         minute,
-        heard: vec![(feed, mentions.len() as u32)],
+        heard: vec![(feed, heard)],
         mentions,
         tallies,
     }

@@ -6,7 +6,7 @@
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use super::support::{Place, demo};
+use super::support::{Place, demo, report};
 
 /// Kills that must land while the program runs.
 const KILLS: u32 = 50;
@@ -54,7 +54,7 @@ fn moments(seed: u64) -> impl Iterator<Item = u64> {
 #[test]
 fn fifty_kills_change_nothing() {
     let undisturbed = Place::new();
-    let started = std::time::Instant::now();
+    let started = downtrend::clock::start();
     undisturbed.succeed(&["run", &demo()]);
     let whole_ms = u64::try_from(started.elapsed().as_millis()).expect("it took less than an age");
     let want = outcome(&undisturbed);
@@ -83,7 +83,9 @@ fn fifty_kills_change_nothing() {
                 .contains("\"sound\":true")
         );
     }
-    println!("replay: {landed} kills landed, every outcome equal");
+    report(&format!(
+        "replay: {landed} kills landed, every outcome equal"
+    ));
 }
 
 #[test]

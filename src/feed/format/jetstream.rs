@@ -330,7 +330,7 @@ pub(super) mod tests {
     use super::*;
 
     pub(in crate::feed::format) const V1: &str = r##"{"did":"did:plc:ann","time_us":1783175888090631,"kind":"commit","commit":{"rev":"3a","operation":"create","collection":"app.bsky.feed.post","rkey":"3kx","cid":"bafy","record":{"$type":"app.bsky.feed.post","text":"আবার #হোয়াটসঅ্যাপডাউন","createdAt":"2019-01-01T00:00:00Z","langs":["bn-BD","en"],"facets":[{"index":{"byteStart":13,"byteEnd":62},"features":[{"$type":"app.bsky.richtext.facet#tag","tag":"হোয়াটসঅ্যাপডাউন"}]}],"tags":["outage","#status"]}}}"##;
-    pub(in crate::feed::format) const V2: &str = r##"{"$type":"message","payload":{"$type":"network.bsky.jetstream.subscribeEvents#commit","seq":12345,"did":"did:plc:ann","time":"2026-11-22T07:00:00.329308Z","rev":"3a","operation":"create","collection":"app.bsky.feed.post","rkey":"3kx","cid":"bafy","record":{"$type":"app.bsky.feed.post","text":"signal is down #signaldown","createdAt":"2026-11-22T06:59:58Z"}}}"##;
+    pub(in crate::feed::format) const V2: &str = r#"{"$type":"message","payload":{"$type":"network.bsky.jetstream.subscribeEvents#commit","seq":12345,"did":"did:plc:ann","time":"2026-11-22T07:00:00.329308Z","rev":"3a","operation":"create","collection":"app.bsky.feed.post","rkey":"3kx","cid":"bafy","record":{"$type":"app.bsky.feed.post","text":"signal is down #signaldown","createdAt":"2026-11-22T06:59:58Z"}}}"#;
 
     #[test]
     fn a_post_of_version_one_is_read_at_the_time_the_host_saw_it() {

@@ -1,4 +1,4 @@
-//! The embedded store: one SQLite file.
+//! The embedded store: one `SQLite` file.
 //!
 //! One writer, held by a lock file beside the database, and any number of read-only readers (WAL). `schema.rs` has
 //! the tables, `codec.rs` how a minute is packed, `names.rs` the numbers of hashtags, `write.rs` the one transaction a
@@ -105,7 +105,7 @@ impl Sqlite {
         read::secret(&self.database)
     }
 
-    /// Asks SQLite and ourselves whether the file is sound; gives what is wrong, nothing if all is well.
+    /// Asks `SQLite` and ourselves whether the file is sound; gives what is wrong, nothing if all is well.
     pub fn check(&self) -> Result<Vec<String>, Error> {
         read::check(&self.database)
     }
@@ -167,7 +167,7 @@ fn on_open(error: rusqlite::Error, path: &Path) -> Error {
 }
 
 impl Error {
-    /// Says what was being done when SQLite failed.
+    /// Says what was being done when `SQLite` failed.
     fn sql(doing: &'static str) -> impl Fn(rusqlite::Error) -> Self {
         move |source| Self::Sql { doing, source }
     }

@@ -102,8 +102,11 @@ pub(super) fn memory(database: &Connection) -> Result<Memory, Error> {
     })
 }
 
+/// Id, newest minute, silent since, packed counts.
+type ProgressRow = (FeedId, Option<u32>, Option<u32>, Option<Vec<u8>>);
+
 fn progress(database: &Connection) -> Result<Vec<(FeedId, Progress)>, Error> {
-    let rows: Vec<(FeedId, Option<u32>, Option<u32>, Option<Vec<u8>>)> = database
+    let rows: Vec<ProgressRow> = database
         .prepare("SELECT id, newest_minute, silent_since_minute, listening FROM feed")
         .and_then(|mut query| {
             query
@@ -226,8 +229,9 @@ pub(super) fn coverage(
                 .collect()
         })
         .map_err(Error::sql("read the gaps"))?;
-    gaps.into_iter()
-        .for_each(|(start, end)| coverage.add_gap(start..end));
+    for (start, end) in gaps {
+        coverage.add_gap(start..end);
+    }
     Ok(Some(coverage))
 }
 
@@ -574,9 +578,9 @@ pub(super) fn check(database: &Connection) -> Result<Vec<String>, Error> {
 
 /// The tallies must be what the mentions add up to.
 fn check_minute(mentions: Option<&[u8]>, tallies: &[u8]) -> Result<(), String> {
-    let mut tallied: BTreeMap<HashtagId, u32> = BTreeMap::new();
+    let mut told: BTreeMap<HashtagId, u32> = BTreeMap::new();
     codec::unpack_tallies(tallies, |tally| {
-        tallied.insert(tally.hashtag, tally.uses);
+        told.insert(tally.hashtag, tally.uses);
     })
     .map_err(|Damaged| "its tallies are damaged".to_owned())?;
     let Some(mentions) = mentions else {
@@ -584,10 +588,10 @@ fn check_minute(mentions: Option<&[u8]>, tallies: &[u8]) -> Result<(), String> {
     };
     let mut counted: BTreeMap<HashtagId, u32> = BTreeMap::new();
     codec::unpack_mentions(mentions, |mention| {
-        *counted.entry(mention.hashtag).or_default() += 1
+        *counted.entry(mention.hashtag).or_default() += 1;
     })
     .map_err(|Damaged| "its mentions are damaged".to_owned())?;
-    if counted == tallied {
+    if counted == told {
         Ok(())
     } else {
         Err("its tallies are not what its mentions add up to".to_owned())

@@ -11,7 +11,7 @@ use rusqlite::Transaction;
 use super::Connection;
 use crate::store::Error;
 
-/// "dwnt": marks a SQLite file as ours.
+/// "dwnt": marks a `SQLite` file as ours.
 const APPLICATION_ID: i32 = 0x6477_6e74;
 
 /// What raises version n to n + 1, for n = 0, 1, …
