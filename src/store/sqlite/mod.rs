@@ -151,6 +151,22 @@ fn configure(database: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
+/// Lets the look-ups of a batch share one snapshot: taking a lock for each would cost more than they do. Ended by
+/// [`end_reading`], before the batch is written.
+fn begin_reading(database: &Connection) -> rusqlite::Result<()> {
+    if database.is_autocommit() {
+        database.execute_batch("BEGIN")?;
+    }
+    Ok(())
+}
+
+fn end_reading(database: &Connection) -> rusqlite::Result<()> {
+    if !database.is_autocommit() {
+        database.execute_batch("COMMIT")?;
+    }
+    Ok(())
+}
+
 fn on_open(error: rusqlite::Error, path: &Path) -> Error {
     match error.sqlite_error_code() {
         Some(ErrorCode::NotADatabase) => Error::NotOurs {

@@ -21,13 +21,18 @@ const SHORT_NAMES_MAX: usize = 10_000;
 #[derive(Debug)]
 struct Label {
     hashtag: HashtagId,
+    spelling: String,
     uses_unsaved: u32,
 }
 
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Names {
-    labels: HashMap<String, Label>,
+    labels: Vec<Label>,
+    /// Where a spelling stands in `labels`.
+    places: HashMap<String, usize>,
+    /// Those of `labels` that were used since the last batch.
+    used: Vec<usize>,
     /// Keys seen first since the last batch.
     new_keys: HashMap<String, HashtagId>,
     next_hashtag: Option<u32>,
@@ -42,25 +47,35 @@ impl Names {
         database: &Connection,
         hashtag: &Hashtag,
     ) -> rusqlite::Result<HashtagId> {
-        if let Some(label) = self.labels.get_mut(&hashtag.label) {
-            label.uses_unsaved += 1;
-            return Ok(label.hashtag);
+        let place = match self.places.get(&hashtag.label) {
+            Some(&place) => place,
+            None => self.add_label(database, hashtag)?,
+        };
+        let label = &mut self.labels[place];
+        if label.uses_unsaved == 0 {
+            self.used.push(place);
         }
+        label.uses_unsaved += 1;
+        Ok(label.hashtag)
+    }
+
+    fn add_label(&mut self, database: &Connection, hashtag: &Hashtag) -> rusqlite::Result<usize> {
         let id = self.key(database, &hashtag.key)?;
-        self.labels.insert(
-            hashtag.label.clone(),
-            Label {
-                hashtag: id,
-                uses_unsaved: 1,
-            },
-        );
-        Ok(id)
+        let place = self.labels.len();
+        self.labels.push(Label {
+            hashtag: id,
+            spelling: hashtag.label.clone(),
+            uses_unsaved: 0,
+        });
+        self.places.insert(hashtag.label.clone(), place);
+        Ok(place)
     }
 
     fn key(&mut self, database: &Connection, key: &str) -> rusqlite::Result<HashtagId> {
         if let Some(&id) = self.new_keys.get(key) {
             return Ok(id);
         }
+        super::begin_reading(database)?;
         let known = database
             .prepare_cached("SELECT id FROM hashtag WHERE key = ?1")?
             .query_row([key], |row| row.get(0))
@@ -108,18 +123,17 @@ impl Names {
             "INSERT INTO label (hashtag, label, uses) VALUES (?1, ?2, ?3)
              ON CONFLICT (hashtag, label) DO UPDATE SET uses = uses + excluded.uses",
         )?;
-        let mut used: Vec<_> = self
-            .labels
-            .iter_mut()
-            .filter(|(_, label)| label.uses_unsaved > 0)
-            .collect();
-        used.sort_unstable_by_key(|(_, label)| label.hashtag);
-        for (spelling, label) in used {
-            count.execute((label.hashtag.0, spelling, label.uses_unsaved))?;
+        let labels = &mut self.labels;
+        self.used
+            .sort_unstable_by_key(|&place| labels[place].hashtag);
+        for place in self.used.drain(..) {
+            let label = &mut labels[place];
+            count.execute((label.hashtag.0, &label.spelling, label.uses_unsaved))?;
             label.uses_unsaved = 0;
         }
         if self.labels.len() > LABELS_MAX {
             self.labels.clear();
+            self.places.clear();
         }
         self.sources.save(transaction, "source")?;
         self.langs.save(transaction, "lang")

@@ -186,11 +186,19 @@ fn tracks_where(
             .map_err(Error::sql("read baselines"))?;
         wanted.extend(awake.into_iter().map(HashtagId));
     }
+    super::begin_reading(database).map_err(Error::sql("read baselines"))?;
     let mut query = database
         .prepare_cached("SELECT state FROM baseline WHERE hashtag = ?1")
         .map_err(Error::sql("read baselines"))?;
+    // Hashtags get their numbers in the order of first sight: a newer one than the newest remembered is new.
+    let newest: Option<u32> = database
+        .query_row("SELECT max(hashtag) FROM baseline", [], |row| row.get(0))
+        .map_err(Error::sql("read baselines"))?;
     let mut tracks = Vec::new();
-    for hashtag in wanted {
+    for hashtag in wanted
+        .into_iter()
+        .filter(|hashtag| Some(hashtag.0) <= newest)
+    {
         let state: Option<Vec<u8>> = query
             .query_row([hashtag.0], |row| row.get(0))
             .optional()

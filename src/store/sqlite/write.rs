@@ -59,6 +59,7 @@ pub(super) fn record(
     names: &mut Names,
     record: &Record<'_>,
 ) -> Result<(), Error> {
+    super::end_reading(database).map_err(Error::sql("end the look-ups of a batch"))?;
     let transaction = database
         .transaction_with_behavior(TransactionBehavior::Immediate)
         .map_err(Error::sql("begin to record a batch"))?;
