@@ -66,7 +66,7 @@ pub(super) fn read<'a>(json: &'a str, items: &mut Vec<Outcome<'a>>) {
         Ok(listing) if listing.kind.is("Listing") => {
             read_page(listing.data.children.get(), items, |thing, items| {
                 items.push(parse(thing));
-            })
+            });
         }
         // A thing of its own, or a `more`, which has children too: the ids of comments left out.
         Ok(_) | Err(_) => items.push(parse(json)),
