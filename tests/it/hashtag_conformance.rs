@@ -4,30 +4,11 @@
 use std::fs;
 use std::io::BufRead as _;
 use std::io::BufReader;
-use std::path::{Path, PathBuf};
 
 use downtrend::hashtag::{self, Hashtag};
 use downtrend::lexicon::Lexicon;
 
-/// A file beside the repository.
-fn shared(path: &str) -> Option<PathBuf> {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../shared")
-        .join(path);
-    let found = file.is_file();
-    if !found {
-        report(&format!("skipped: {} is not here", file.display()));
-    }
-    found.then_some(file)
-}
-
-#[expect(
-    clippy::print_stderr,
-    reason = "figures of a test are for whoever reads its output"
-)]
-fn report(line: &str) {
-    eprintln!("{line}");
-}
+use super::support::{report, shared};
 
 fn strings(case: &serde_json::Value, field: &str) -> Vec<String> {
     let list = case[field].as_array().expect("a list");

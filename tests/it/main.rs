@@ -10,5 +10,6 @@ mod hashtag_cases;
 mod hashtag_conformance;
 mod ledger;
 mod order;
+mod payloads;
 mod replay;
 mod support;

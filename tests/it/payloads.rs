@@ -3,14 +3,14 @@
 //! They are not part of this tree, for they hold posts of real people: the test reads them from beside the project
 //! and says so where they are missing. The expected numbers were counted by another program.
 
-#![cfg(feature = "app")]
-
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use downtrend::feed::format::{self, Completeness};
 use downtrend::post::{Item, RawPost, Reject};
+
+use super::support::shared;
 
 /// Different posts, skipped events and rejects of one file.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -30,12 +30,7 @@ fn tally(posts: usize, skipped: usize, rejected: &[(&'static str, usize)]) -> Ta
 
 /// What is beside the project, where it is there.
 fn payloads() -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/realdata/payloads");
-    if path.is_dir() {
-        return Some(path);
-    }
-    eprintln!("skipped: no real payloads at {}", path.display());
-    None
+    shared("realdata/payloads")
 }
 
 /// Reads a file line by line, or as a whole where its first line is the beginning of a longer document.
