@@ -56,7 +56,7 @@ fn jetstream_v1(bencher: Bencher<'_, '_>) {
     let lines = lines(|n, text| {
         format!(
             r#"{{"did":"did:plc:abcdefghijkl{n:012}","time_us":17831758880{n:05},"kind":"commit","commit":{{"rev":"3mmoojpaqkn2z","operation":"create","collection":"app.bsky.feed.post","rkey":"3mmoojp4c{n:04}","record":{}}},"cid":"bafyreicl7rzkxdrm4zz2ehbx52kuk3mvfow6p3gzfys72r5grvskxoswy4"}}"#,
-            record(text)
+            record(n, text)
         )
     });
     read(bencher, &lines, LINES);
@@ -66,8 +66,8 @@ fn jetstream_v1(bencher: Bencher<'_, '_>) {
 fn jetstream_v2(bencher: Bencher<'_, '_>) {
     let lines = lines(|n, text| {
         format!(
-            r##"{{"$type":"message","payload":{{"$type":"network.bsky.jetstream.subscribeEvents#commit","seq":{n},"did":"did:plc:abcdefghijkl{n:012}","time":"2026-11-22T07:00:00.3{n:05}Z","rev":"3l3qo2vutsw2b","operation":"create","collection":"app.bsky.feed.post","rkey":"3l3qo2vuo{n:04}","cid":"bafyreicl7rzkxdrm4zz2ehbx52kuk3mvfow6p3gzfys72r5grvskxoswy4","record":{}}}}}"##,
-            record(text)
+            r#"{{"$type":"message","payload":{{"$type":"network.bsky.jetstream.subscribeEvents#commit","seq":{n},"did":"did:plc:abcdefghijkl{n:012}","time":"2026-11-22T07:00:00.3{n:05}Z","rev":"3l3qo2vutsw2b","operation":"create","collection":"app.bsky.feed.post","rkey":"3l3qo2vuo{n:04}","cid":"bafyreicl7rzkxdrm4zz2ehbx52kuk3mvfow6p3gzfys72r5grvskxoswy4","record":{}}}}}"#,
+            record(n, text)
         )
     });
     read(bencher, &lines, LINES);
@@ -87,7 +87,7 @@ fn jetstream_likes(bencher: Bencher<'_, '_>) {
 fn mastodon(bencher: Bencher<'_, '_>) {
     let lines = lines(|n, text| {
         format!(
-            r##"{{"id":"10958449{n:010}","created_at":"2022-10-25T06:50:00.000Z","in_reply_to_id":null,"in_reply_to_account_id":null,"sensitive":false,"spoiler_text":"","visibility":"public","language":"en","uri":"https://town.example/users/ann{n}/statuses/{n}","url":"https://town.example/@ann{n}/{n}","replies_count":0,"reblogs_count":0,"favourites_count":0,"edited_at":null,"content":"<p>{text} <a href=\"https://town.example/tags/outage\" class=\"mention hashtag\" rel=\"tag\">#<span>outage</span></a></p>","reblog":null,"account":{{"id":"{n}","username":"ann{n}","acct":"ann{n}@town.example","display_name":"Ann","locked":false,"bot":false,"discoverable":true,"group":false,"created_at":"2020-01-10T00:00:00.000Z","note":"<p>Likes bread and cheese.</p>","url":"https://town.example/@ann{n}","avatar":"https://files.example/accounts/avatars/original/0a1b2c3d.png","avatar_static":"https://files.example/accounts/avatars/original/0a1b2c3d.png","header":"https://files.example/headers/original/missing.png","header_static":"https://files.example/headers/original/missing.png","followers_count":150,"following_count":216,"statuses_count":2447,"last_status_at":"2022-10-25","emojis":[],"fields":[]}},"media_attachments":[],"mentions":[],"tags":[{{"name":"outage","url":"https://town.example/tags/outage"}}],"emojis":[],"card":null,"poll":null}}"##
+            r#"{{"id":"10958449{n:010}","created_at":"2022-10-25T06:50:00.000Z","in_reply_to_id":null,"in_reply_to_account_id":null,"sensitive":false,"spoiler_text":"","visibility":"public","language":"en","uri":"https://town.example/users/ann{n}/statuses/{n}","url":"https://town.example/@ann{n}/{n}","replies_count":0,"reblogs_count":0,"favourites_count":0,"edited_at":null,"content":"<p>{text} <a href=\"https://town.example/tags/outage\" class=\"mention hashtag\" rel=\"tag\">#<span>outage</span></a></p>","reblog":null,"account":{{"id":"{n}","username":"ann{n}","acct":"ann{n}@town.example","display_name":"Ann","locked":false,"bot":false,"discoverable":true,"group":false,"created_at":"2020-01-10T00:00:00.000Z","note":"<p>Likes bread and cheese.</p>","url":"https://town.example/@ann{n}","avatar":"https://files.example/accounts/avatars/original/0a1b2c3d.png","avatar_static":"https://files.example/accounts/avatars/original/0a1b2c3d.png","header":"https://files.example/headers/original/missing.png","header_static":"https://files.example/headers/original/missing.png","followers_count":150,"following_count":216,"statuses_count":2447,"last_status_at":"2022-10-25","emojis":[],"fields":[]}},"media_attachments":[],"mentions":[],"tags":[{{"name":"outage","url":"https://town.example/tags/outage"}}],"emojis":[],"card":null,"poll":null}}"#
         )
     });
     read(bencher, &lines, LINES);
@@ -128,10 +128,15 @@ fn nostr(bencher: Bencher<'_, '_>) {
     read(bencher, &lines, LINES);
 }
 
-/// A record with a facet that is a hashtag, as one post in eight has.
-fn record(text: &str) -> String {
+/// A record of a reply; one in eight has a facet that is a hashtag, as measured on the live stream.
+fn record(n: usize, text: &str) -> String {
+    let facets = if n.is_multiple_of(8) {
+        r#""facets":[{"index":{"byteStart":0,"byteEnd":2},"features":[{"$type":"app.bsky.richtext.facet#tag","tag":"outage"}]}],"#
+    } else {
+        ""
+    };
     format!(
-        r##"{{"$type":"app.bsky.feed.post","createdAt":"2026-05-25T14:23:28.757Z","langs":["en"],"reply":{{"parent":{{"cid":"bafyreiainko5un5pbcdosvxpbisjnjzemojnry6nsgtdftdgslbu37kxai","uri":"at://did:plc:abcdefghijklmnopqrstuvwx/app.bsky.feed.post/3mmojbrjwbs26"}},"root":{{"cid":"bafyreiainko5un5pbcdosvxpbisjnjzemojnry6nsgtdftdgslbu37kxai","uri":"at://did:plc:abcdefghijklmnopqrstuvwx/app.bsky.feed.post/3mmojbrjwbs26"}}}},"facets":[{{"index":{{"byteStart":0,"byteEnd":7}},"features":[{{"$type":"app.bsky.richtext.facet#tag","tag":"outage"}}]}}],"text":"{text}"}}"##
+        r#"{{"$type":"app.bsky.feed.post","createdAt":"2026-05-25T14:23:28.757Z","langs":["en"],"reply":{{"parent":{{"cid":"bafyreiainko5un5pbcdosvxpbisjnjzemojnry6nsgtdftdgslbu37kxai","uri":"at://did:plc:abcdefghijklmnopqrstuvwx/app.bsky.feed.post/3mmojbrjwbs26"}},"root":{{"cid":"bafyreiainko5un5pbcdosvxpbisjnjzemojnry6nsgtdftdgslbu37kxai","uri":"at://did:plc:abcdefghijklmnopqrstuvwx/app.bsky.feed.post/3mmojbrjwbs26"}}}},{facets}"text":"{text}"}}"#
     )
 }
 

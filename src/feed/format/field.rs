@@ -272,7 +272,6 @@ mod tests {
     #[derive(Default, serde::Deserialize)]
     #[serde(default)]
     struct Inner {
-        #[expect(dead_code, reason = "only its presence is asked for")]
         n: u8,
     }
 

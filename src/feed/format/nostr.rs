@@ -92,7 +92,7 @@ pub(super) mod tests {
     use super::super::tests::{item, post, with};
     use super::*;
 
-    pub(in crate::feed::format) const EVENT: &str = r##"{"id":"e1","pubkey":"a1","created_at":1666681509,"kind":1,"tags":[["t","teamsdown"]],"content":"again #teamsdown","sig":"00"}"##;
+    pub(in crate::feed::format) const EVENT: &str = r#"{"id":"e1","pubkey":"a1","created_at":1666681509,"kind":1,"tags":[["t","teamsdown"]],"content":"again #teamsdown","sig":"00"}"#;
 
     #[test]
     fn a_note_is_read() {

@@ -57,7 +57,7 @@ pub(super) struct Object<'a> {
     #[serde(borrow)]
     pub(super) time_us: Scalar<'a>,
     #[serde(borrow)]
-    pub(super) commit: Maybe<jetstream::wire::Commit<'a>>,
+    pub(super) commit: Maybe<Box<jetstream::wire::Commit<'a>>>,
     #[serde(borrow, rename = "$type")]
     pub(super) type_: Scalar<'a>,
     // Mastodon, and the envelope of its stream.
@@ -74,7 +74,7 @@ pub(super) struct Object<'a> {
     #[serde(borrow)]
     pub(super) edited_at: Scalar<'a>,
     #[serde(borrow)]
-    pub(super) reblog: Maybe<mastodon::wire::Reblog<'a>>,
+    pub(super) reblog: Maybe<Box<mastodon::wire::Reblog<'a>>>,
     #[serde(borrow)]
     pub(super) event: Scalar<'a>,
     // Twitter v1.1.
@@ -85,7 +85,7 @@ pub(super) struct Object<'a> {
     #[serde(borrow)]
     pub(super) extended_tweet: Maybe<twitter_v1::wire::Extended<'a>>,
     #[serde(borrow)]
-    pub(super) retweeted_status: Maybe<twitter_v1::wire::Original<'a>>,
+    pub(super) retweeted_status: Maybe<Box<twitter_v1::wire::Original<'a>>>,
     #[serde(borrow)]
     pub(super) user: Maybe<twitter_v1::wire::User<'a>>,
     #[serde(borrow)]

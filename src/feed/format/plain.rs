@@ -85,7 +85,7 @@ pub(super) mod tests {
     use super::super::tests::{item, post, with};
     use super::*;
 
-    pub(in crate::feed::format) const POST: &str = r##"{"id":"17","ts":"2022-10-25T12:07:00+05:30","text":"no chats #whatsappdown","author":"ann","source":"board","lang":"bn-BD","url":"https://board.example/17"}"##;
+    pub(in crate::feed::format) const POST: &str = r#"{"id":"17","ts":"2022-10-25T12:07:00+05:30","text":"no chats #whatsappdown","author":"ann","source":"board","lang":"bn-BD","url":"https://board.example/17"}"#;
 
     #[test]
     fn a_plain_post_is_read() {

@@ -55,12 +55,15 @@ pub(super) fn parse(object: Object<'_>) -> Outcome<'_> {
         .id()
         .or_else(|| object.id.id())
         .ok_or(Reject::Id)?;
-    let words = object.retweeted_status.0.unwrap_or(wire::Original {
-        text: object.text,
-        full_text: object.full_text,
-        extended_tweet: object.extended_tweet,
-        truncated: object.truncated,
-    });
+    let words = match object.retweeted_status.0 {
+        Some(original) => *original,
+        None => wire::Original {
+            text: object.text,
+            full_text: object.full_text,
+            extended_tweet: object.extended_tweet,
+            truncated: object.truncated,
+        },
+    };
     let (text, truncated) = words.into_text().ok_or(Reject::Text)?;
     let at = plain::time(&object.timestamp_ms)
         .or_else(|| created_at(object.created_at.as_text()?))
@@ -125,7 +128,7 @@ pub(super) mod tests {
     use super::*;
 
     pub(in crate::feed::format) const TWEET: &str = r##"{"created_at":"Tue Oct 25 07:05:09 +0000 2022","id":1584800000000000001,"id_str":"1584800000000000001","text":"it is down &lt;again&gt; #whatsappdo\u2026","truncated":true,"extended_tweet":{"full_text":"it is down &lt;again&gt; #whatsappdown for all of us"},"user":{"id":77,"id_str":"77","screen_name":"ann"},"quoted_status":{"id_str":"5","text":"#other"},"lang":"und","timestamp_ms":"1666681509123"}"##;
-    pub(in crate::feed::format) const RETWEET: &str = r##"{"created_at":"Tue Oct 25 07:06:00 +0000 2022","id_str":"1584800000000000002","text":"RT @ann: it is down #what\u2026","truncated":false,"retweeted_status":{"id_str":"1584800000000000001","text":"it is down #whatsappdo\u2026","truncated":true,"extended_tweet":{"full_text":"it is down #whatsappdown for all"},"user":{"id_str":"77"}},"user":{"id_str":"78"},"lang":"en"}"##;
+    pub(in crate::feed::format) const RETWEET: &str = r#"{"created_at":"Tue Oct 25 07:06:00 +0000 2022","id_str":"1584800000000000002","text":"RT @ann: it is down #what\u2026","truncated":false,"retweeted_status":{"id_str":"1584800000000000001","text":"it is down #whatsappdo\u2026","truncated":true,"extended_tweet":{"full_text":"it is down #whatsappdown for all"},"user":{"id_str":"77"}},"user":{"id_str":"78"},"lang":"en"}"#;
 
     #[test]
     fn a_tweet_is_read_in_full_with_its_entities_decoded() {

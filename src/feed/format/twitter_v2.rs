@@ -159,7 +159,7 @@ pub(super) mod tests {
     use super::super::tests::{item, items, post, posts, with};
     use super::*;
 
-    pub(in crate::feed::format) const PAGE: &str = r##"{"data":[{"id":"1584800000000000003","author_id":"79","created_at":"2022-10-25T07:07:00.000Z","lang":"pt","text":"RT @ann: caiu #whats\u2026","referenced_tweets":[{"type":"retweeted","id":"1584800000000000001"}]},{"id":"1584800000000000002","author_id":"78","created_at":"2022-10-25T07:06:00.000Z","lang":"en","text":"R&amp;D #down","referenced_tweets":[{"type":"quoted","id":"1584800000000000001"}],"edit_history_tweet_ids":["1584800000000000002"]}],"includes":{"tweets":[{"id":"1584800000000000001","text":"caiu","note_tweet":{"text":"caiu #whatsappdown de novo"}}]},"meta":{"result_count":2}}"##;
+    pub(in crate::feed::format) const PAGE: &str = r#"{"data":[{"id":"1584800000000000003","author_id":"79","created_at":"2022-10-25T07:07:00.000Z","lang":"pt","text":"RT @ann: caiu #whats\u2026","referenced_tweets":[{"type":"retweeted","id":"1584800000000000001"}]},{"id":"1584800000000000002","author_id":"78","created_at":"2022-10-25T07:06:00.000Z","lang":"en","text":"R&amp;D #down","referenced_tweets":[{"type":"quoted","id":"1584800000000000001"}],"edit_history_tweet_ids":["1584800000000000002"]}],"includes":{"tweets":[{"id":"1584800000000000001","text":"caiu","note_tweet":{"text":"caiu #whatsappdown de novo"}}]},"meta":{"result_count":2}}"#;
 
     #[test]
     fn a_page_is_read_without_the_tweets_it_only_includes() {
