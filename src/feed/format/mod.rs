@@ -64,7 +64,7 @@ pub enum Completeness {
     NeverJson,
 }
 
-/// Whether `bytes` is one complete JSON value. Tells a file with an object a line from a pretty-printed document,
+/// Whether `bytes` is one complete JSON value; tells a file with an object a line from a pretty-printed document,
 /// whose first line is [`Completeness::CutOff`]. It looks at the grammar alone, not at UTF-8 or depth, and takes time
 /// in proportion to the length: ask about the first line and then about the whole, not after every line.
 pub fn completeness(bytes: &[u8]) -> Completeness {
@@ -98,10 +98,12 @@ fn read_event_line<'a>(line: &'a str, items: &mut Vec<Outcome<'a>>) {
     let is_framing = [":", "event:", "id:", "retry:"]
         .iter()
         .any(|field| line.starts_with(field));
-    items.push(match is_framing {
-        true => Ok(Item::Skipped),
-        false if is_json(line) => Err(Reject::Shape),
-        false => Err(Reject::Json),
+    items.push(if is_framing {
+        Ok(Item::Skipped)
+    } else if is_json(line) {
+        Err(Reject::Shape)
+    } else {
+        Err(Reject::Json)
     });
 }
 
@@ -130,9 +132,11 @@ fn read_array<'a>(json: &'a str, items: &mut Vec<Outcome<'a>>) {
     };
     match elements.first() {
         Some(first) if first.get().starts_with('"') => items.push(nostr::read_message(&elements)),
-        Some(_) => elements
-            .iter()
-            .for_each(|element| read_value(element.get(), items)),
+        Some(_) => {
+            for element in elements {
+                read_value(element.get(), items);
+            }
+        }
         // An empty page: a timeline without posts, or a closed one.
         None => items.push(Ok(Item::Skipped)),
     }
