@@ -13,7 +13,7 @@ use std::fmt;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory};
+use unicode_normalization::char::is_combining_mark;
 
 use self::wire::{Facet, Message, Record};
 use super::field::Scalar;
@@ -263,8 +263,7 @@ impl Facet<'_> {
 fn goes_on_in_word(next: char) -> bool {
     const ZWNJ: char = '\u{200c}';
     const ZWJ: char = '\u{200d}';
-    let is_mark = next.general_category_group() == GeneralCategoryGroup::Mark;
-    next.is_alphanumeric() || is_mark || matches!(next, '_' | ZWNJ | ZWJ)
+    next.is_alphanumeric() || is_combining_mark(next) || matches!(next, '_' | ZWNJ | ZWJ)
 }
 
 fn offset(scalar: &Scalar<'_>) -> Option<usize> {
