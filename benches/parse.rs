@@ -56,7 +56,7 @@ fn jetstream_v1(bencher: Bencher<'_, '_>) {
     let lines = lines(|n, text| {
         format!(
             r#"{{"did":"did:plc:abcdefghijkl{n:012}","time_us":17831758880{n:05},"kind":"commit","commit":{{"rev":"3mmoojpaqkn2z","operation":"create","collection":"app.bsky.feed.post","rkey":"3mmoojp4c{n:04}","record":{}}},"cid":"bafyreicl7rzkxdrm4zz2ehbx52kuk3mvfow6p3gzfys72r5grvskxoswy4"}}"#,
-            record(text)
+            record(n, text)
         )
     });
     read(bencher, &lines, LINES);
@@ -67,7 +67,7 @@ fn jetstream_v2(bencher: Bencher<'_, '_>) {
     let lines = lines(|n, text| {
         format!(
             r#"{{"$type":"message","payload":{{"$type":"network.bsky.jetstream.subscribeEvents#commit","seq":{n},"did":"did:plc:abcdefghijkl{n:012}","time":"2026-11-22T07:00:00.3{n:05}Z","rev":"3l3qo2vutsw2b","operation":"create","collection":"app.bsky.feed.post","rkey":"3l3qo2vuo{n:04}","cid":"bafyreicl7rzkxdrm4zz2ehbx52kuk3mvfow6p3gzfys72r5grvskxoswy4","record":{}}}}}"#,
-            record(text)
+            record(n, text)
         )
     });
     read(bencher, &lines, LINES);
@@ -128,10 +128,15 @@ fn nostr(bencher: Bencher<'_, '_>) {
     read(bencher, &lines, LINES);
 }
 
-/// A record with a facet that is a hashtag, as one post in eight has.
-fn record(text: &str) -> String {
+/// A record of a reply; one in eight has a facet that is a hashtag, as measured on the live stream.
+fn record(n: usize, text: &str) -> String {
+    let facets = if n.is_multiple_of(8) {
+        r#""facets":[{"index":{"byteStart":0,"byteEnd":2},"features":[{"$type":"app.bsky.richtext.facet#tag","tag":"outage"}]}],"#
+    } else {
+        ""
+    };
     format!(
-        r#"{{"$type":"app.bsky.feed.post","createdAt":"2026-05-25T14:23:28.757Z","langs":["en"],"reply":{{"parent":{{"cid":"bafyreiainko5un5pbcdosvxpbisjnjzemojnry6nsgtdftdgslbu37kxai","uri":"at://did:plc:abcdefghijklmnopqrstuvwx/app.bsky.feed.post/3mmojbrjwbs26"}},"root":{{"cid":"bafyreiainko5un5pbcdosvxpbisjnjzemojnry6nsgtdftdgslbu37kxai","uri":"at://did:plc:abcdefghijklmnopqrstuvwx/app.bsky.feed.post/3mmojbrjwbs26"}}}},"facets":[{{"index":{{"byteStart":0,"byteEnd":7}},"features":[{{"$type":"app.bsky.richtext.facet#tag","tag":"outage"}}]}}],"text":"{text}"}}"#
+        r#"{{"$type":"app.bsky.feed.post","createdAt":"2026-05-25T14:23:28.757Z","langs":["en"],"reply":{{"parent":{{"cid":"bafyreiainko5un5pbcdosvxpbisjnjzemojnry6nsgtdftdgslbu37kxai","uri":"at://did:plc:abcdefghijklmnopqrstuvwx/app.bsky.feed.post/3mmojbrjwbs26"}},"root":{{"cid":"bafyreiainko5un5pbcdosvxpbisjnjzemojnry6nsgtdftdgslbu37kxai","uri":"at://did:plc:abcdefghijklmnopqrstuvwx/app.bsky.feed.post/3mmojbrjwbs26"}}}},{facets}"text":"{text}"}}"#
     )
 }
 

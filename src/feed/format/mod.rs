@@ -64,7 +64,7 @@ pub enum Completeness {
     NeverJson,
 }
 
-/// Whether `bytes` is one complete JSON value. Tells a file with an object a line from a pretty-printed document,
+/// Whether `bytes` is one complete JSON value; tells a file with an object a line from a pretty-printed document,
 /// whose first line is [`Completeness::CutOff`]. It looks at the grammar alone, not at UTF-8 or depth, and takes time
 /// in proportion to the length: ask about the first line and then about the whole, not after every line.
 pub fn completeness(bytes: &[u8]) -> Completeness {
@@ -98,10 +98,12 @@ fn read_event_line<'a>(line: &'a str, items: &mut Vec<Outcome<'a>>) {
     let is_framing = [":", "event:", "id:", "retry:"]
         .iter()
         .any(|field| line.starts_with(field));
-    items.push(match is_framing {
-        true => Ok(Item::Skipped),
-        false if is_json(line) => Err(Reject::Shape),
-        false => Err(Reject::Json),
+    items.push(if is_framing {
+        Ok(Item::Skipped)
+    } else if is_json(line) {
+        Err(Reject::Shape)
+    } else {
+        Err(Reject::Json)
     });
 }
 
@@ -130,9 +132,11 @@ fn read_array<'a>(json: &'a str, items: &mut Vec<Outcome<'a>>) {
     };
     match elements.first() {
         Some(first) if first.get().starts_with('"') => items.push(nostr::read_message(&elements)),
-        Some(_) => elements
-            .iter()
-            .for_each(|element| read_value(element.get(), items)),
+        Some(_) => {
+            for element in elements {
+                read_value(element.get(), items);
+            }
+        }
         // An empty page: a timeline without posts, or a closed one.
         None => items.push(Ok(Item::Skipped)),
     }
@@ -157,6 +161,7 @@ fn read_page<'a>(
 }
 
 /// A typed reading of `json`, with the reject that says why there is none.
+#[inline]
 fn decode<'a, T: serde::Deserialize<'a>>(json: &'a str) -> Result<T, Reject> {
     serde_json::from_str(json).map_err(|error| refusal(&error, json))
 }
@@ -173,13 +178,19 @@ fn is_json(text: &str) -> bool {
     serde_json::from_str::<IgnoredAny>(text).is_ok()
 }
 
-/// Whether brackets nest deeper than [`DEPTH_MAX`]. Few lines hold that many brackets at all, so most are done after
-/// a count, which the compiler turns into vector code.
+/// Whether brackets nest deeper than [`DEPTH_MAX`]. Few lines hold that many brackets at all, so that most are done
+/// after a count; the compiler turns it into vector code, since the count of a chunk fits a byte.
 fn is_too_deep(json: &[u8]) -> bool {
-    let openers = json
-        .iter()
-        .filter(|byte| matches!(byte, b'{' | b'['))
-        .count();
+    let openers_in = |chunk: &[u8]| {
+        chunk
+            .iter()
+            .map(|byte| u8::from(matches!(byte, b'{' | b'[')))
+            .fold(0, u8::wrapping_add)
+    };
+    let openers: usize = json
+        .chunks(usize::from(u8::MAX))
+        .map(|chunk| usize::from(openers_in(chunk)))
+        .sum();
     openers > DEPTH_MAX && depth(json) > DEPTH_MAX
 }
 
@@ -370,6 +381,16 @@ pub(super) mod tests {
         assert_eq!(item(&"[".repeat(100_000)), Err(Reject::Depth));
         let brackets = format!(r#"{{"id":"1","ts":1,"text":"\"{}"}}"#, "[".repeat(1_000));
         post(&brackets);
+    }
+
+    #[test]
+    fn pages_inside_pages_end_at_the_depth_and_not_at_the_stack() {
+        let levels = DEPTH_MAX / 2;
+        let open = r#"{"statuses":["#.repeat(levels);
+        let line = format!("{open}{}", "]}".repeat(levels));
+        assert_eq!(item(&line), Ok(Item::Skipped));
+        let line = format!("{}{}", "[".repeat(DEPTH_MAX), "]".repeat(DEPTH_MAX));
+        assert_eq!(item(&line), Ok(Item::Skipped));
     }
 
     #[test]

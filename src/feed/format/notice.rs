@@ -7,12 +7,12 @@
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::field::Scalar;
+use super::field::{Maybe, Scalar};
 use super::{Outcome, decode};
 use crate::post::{Item, Reject};
 
 mod wire {
-    use super::{Deserialize, IgnoredAny, Scalar};
+    use super::{Deserialize, IgnoredAny, Maybe, Scalar};
 
     #[derive(Debug, Default, Deserialize)]
     #[serde(default)]
@@ -27,7 +27,8 @@ mod wire {
         pub(super) warning: Option<IgnoredAny>,
         pub(super) friends: Option<IgnoredAny>,
         // Twitter v2 pages.
-        pub(super) meta: Option<Meta>,
+        #[serde(borrow)]
+        pub(super) meta: Maybe<Meta<'a>>,
         // Jetstream v2.
         #[serde(borrow, rename = "$type")]
         pub(super) type_: Scalar<'a>,
@@ -45,10 +46,11 @@ mod wire {
         pub(super) domain: Scalar<'a>,
     }
 
-    #[derive(Debug, Deserialize)]
-    pub(super) struct Meta {
-        #[expect(dead_code, reason = "only its presence is asked for")]
-        pub(super) result_count: u64,
+    #[derive(Debug, Default, Deserialize)]
+    #[serde(default)]
+    pub(super) struct Meta<'a> {
+        #[serde(borrow)]
+        pub(super) result_count: Scalar<'a>,
     }
 }
 
@@ -69,7 +71,10 @@ pub(super) fn parse(json: &str) -> Outcome<'_> {
         && notice.version.is_text()
         && (notice.uri.is_text() || notice.domain.is_text());
     let is_notice = of_twitter_v1.iter().any(|field| field.is_some())
-        || notice.meta.is_some()
+        || notice
+            .meta
+            .0
+            .is_some_and(|meta| meta.result_count.is_there())
         || notice.type_.is("error")
         || (notice.event.is_text() && notice.stream.is_some())
         || is_instance;

@@ -57,7 +57,7 @@ pub(super) struct Object<'a> {
     #[serde(borrow)]
     pub(super) time_us: Scalar<'a>,
     #[serde(borrow)]
-    pub(super) commit: Maybe<jetstream::wire::Commit<'a>>,
+    pub(super) commit: Maybe<Box<jetstream::wire::Commit<'a>>>,
     #[serde(borrow, rename = "$type")]
     pub(super) type_: Scalar<'a>,
     // Mastodon, and the envelope of its stream.
@@ -74,7 +74,7 @@ pub(super) struct Object<'a> {
     #[serde(borrow)]
     pub(super) edited_at: Scalar<'a>,
     #[serde(borrow)]
-    pub(super) reblog: Maybe<mastodon::wire::Reblog<'a>>,
+    pub(super) reblog: Maybe<Box<mastodon::wire::Reblog<'a>>>,
     #[serde(borrow)]
     pub(super) event: Scalar<'a>,
     // Twitter v1.1.
@@ -85,7 +85,7 @@ pub(super) struct Object<'a> {
     #[serde(borrow)]
     pub(super) extended_tweet: Maybe<twitter_v1::wire::Extended<'a>>,
     #[serde(borrow)]
-    pub(super) retweeted_status: Maybe<twitter_v1::wire::Original<'a>>,
+    pub(super) retweeted_status: Maybe<Box<twitter_v1::wire::Original<'a>>>,
     #[serde(borrow)]
     pub(super) user: Maybe<twitter_v1::wire::User<'a>>,
     #[serde(borrow)]
@@ -177,58 +177,75 @@ pub(super) fn read_status(json: &str) -> Outcome<'_> {
 }
 
 impl<'a> Object<'a> {
-    /// The shape, by the first row that fits: from the fields that one shape alone has to those that any may have.
+    /// The shape, from the fields that one shape alone has to those that any may have.
     fn shape(&self) -> Shape<'a> {
-        let has_text = self.text.is_there() || self.full_text.is_there();
-        match self {
-            _ if self.ts.is_there() && (has_text || self.rt_text.is_there()) => Shape::Plain,
-            _ if self.did.is_there() && (self.commit.0.is_some() || self.kind.is_text()) => {
-                Shape::Jetstream
-            }
-            _ if self.commit.0.is_some() && self.time_us.is_there() => Shape::Jetstream,
-            _ if self.payload.is_message() && self.type_.is("message") => Shape::JetstreamMessage,
-            _ if self.id_str.is_there() && (has_text || self.user.0.is_some()) => Shape::TwitterV1,
-            _ if self.user.0.is_some() && has_text => Shape::TwitterV1,
-            _ if self.pubkey.is_there() && (self.kind.is_there() || self.content.is_there()) => {
-                Shape::Nostr
-            }
-            _ if self.is_status() => Shape::MastodonStatus,
-            _ if self.event.is_text() && self.payload.is_text() => Shape::MastodonEvent,
-            Self {
-                data: Some(_),
-                kind,
-                ..
-            } if kind.is_text() => Shape::RedditThing,
-            Self {
-                data: Some(data),
-                includes,
-                ..
-            } if is_container(data) => Shape::TwitterV2 {
-                data: data.get(),
-                includes: includes.map(RawValue::get),
-            },
-            Self {
-                statuses: Some(page),
-                ..
-            } if is_array(page) => Shape::Statuses(page.get()),
-            Self {
-                feed: Some(page), ..
-            } if is_array(page) => Shape::BlueskyFeed(page.get()),
-            Self {
-                posts: Some(page), ..
-            } if is_array(page) => Shape::BlueskyPosts(page.get()),
-            Self {
-                post: Some(post), ..
-            } if is_container(post) => Shape::BlueskyFeedItem,
-            Self {
-                record: Some(record),
-                uri,
-                ..
-            } if is_container(record) && uri.is_text() => Shape::BlueskyPost,
-            _ if self.author_id.is_there() && has_text => Shape::TwitterV2Bare,
-            _ if has_text || self.rt_text.is_there() || self.ts.is_there() => Shape::Plain,
-            _ => Shape::Unknown,
+        self.post_shape()
+            .or_else(|| self.page_shape())
+            .unwrap_or_else(|| self.last_resort())
+    }
+
+    /// The shape of an object that is one post or event, by marks that are hardly met elsewhere.
+    fn post_shape(&self) -> Option<Shape<'a>> {
+        let has_text = self.has_text();
+        let has_commit = self.commit.0.is_some();
+        let has_user = self.user.0.is_some();
+        if self.ts.is_there() && (has_text || self.rt_text.is_there()) {
+            Some(Shape::Plain)
+        } else if has_commit && (self.did.is_there() || self.time_us.is_there())
+            || self.did.is_there() && self.kind.is_text()
+        {
+            Some(Shape::Jetstream)
+        } else if self.payload.is_message() && self.type_.is("message") {
+            Some(Shape::JetstreamMessage)
+        } else if self.id_str.is_there() && (has_text || has_user) || has_user && has_text {
+            Some(Shape::TwitterV1)
+        } else if self.pubkey.is_there() && (self.kind.is_there() || self.content.is_there()) {
+            Some(Shape::Nostr)
+        } else if self.is_status() {
+            Some(Shape::MastodonStatus)
+        } else if self.event.is_text() && self.payload.is_text() {
+            Some(Shape::MastodonEvent)
+        } else {
+            None
         }
+    }
+
+    /// The shape of an object that holds posts, by the field that holds them.
+    fn page_shape(&self) -> Option<Shape<'a>> {
+        let data = self.data.filter(|data| data.get().starts_with(['{', '[']));
+        let tweets_or_things = data.map(|data| {
+            if self.kind.is_text() {
+                Shape::RedditThing
+            } else {
+                Shape::TwitterV2 {
+                    data: data.get(),
+                    includes: self.includes.map(RawValue::get),
+                }
+            }
+        });
+        tweets_or_things
+            .or_else(|| array(self.statuses).map(Shape::Statuses))
+            .or_else(|| array(self.feed).map(Shape::BlueskyFeed))
+            .or_else(|| array(self.posts).map(Shape::BlueskyPosts))
+    }
+
+    /// The shape by marks that are common words.
+    fn last_resort(&self) -> Shape<'a> {
+        if self.post.is_some_and(is_object) {
+            Shape::BlueskyFeedItem
+        } else if self.record.is_some_and(is_object) && self.uri.is_text() {
+            Shape::BlueskyPost
+        } else if self.author_id.is_there() && self.has_text() {
+            Shape::TwitterV2Bare
+        } else if self.has_text() || self.rt_text.is_there() || self.ts.is_there() {
+            Shape::Plain
+        } else {
+            Shape::Unknown
+        }
+    }
+
+    fn has_text(&self) -> bool {
+        self.text.is_there() || self.full_text.is_there()
     }
 
     /// Whether it has two of the three fields that make a Mastodon status.
@@ -242,10 +259,10 @@ impl<'a> Object<'a> {
     }
 }
 
-fn is_array(raw: &RawValue) -> bool {
-    raw.get().starts_with('[')
+fn array(raw: Option<&RawValue>) -> Option<&str> {
+    raw.map(RawValue::get).filter(|raw| raw.starts_with('['))
 }
 
-fn is_container(raw: &RawValue) -> bool {
-    raw.get().starts_with(['[', '{'])
+fn is_object(raw: &RawValue) -> bool {
+    raw.get().starts_with('{')
 }

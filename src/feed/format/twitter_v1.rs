@@ -55,12 +55,15 @@ pub(super) fn parse(object: Object<'_>) -> Outcome<'_> {
         .id()
         .or_else(|| object.id.id())
         .ok_or(Reject::Id)?;
-    let words = object.retweeted_status.0.unwrap_or(wire::Original {
-        text: object.text,
-        full_text: object.full_text,
-        extended_tweet: object.extended_tweet,
-        truncated: object.truncated,
-    });
+    let words = match object.retweeted_status.0 {
+        Some(original) => *original,
+        None => wire::Original {
+            text: object.text,
+            full_text: object.full_text,
+            extended_tweet: object.extended_tweet,
+            truncated: object.truncated,
+        },
+    };
     let (text, truncated) = words.into_text().ok_or(Reject::Text)?;
     let at = plain::time(&object.timestamp_ms)
         .or_else(|| created_at(object.created_at.as_text()?))
