@@ -131,10 +131,12 @@ impl Replayed {
             .last_fed()
             .map_or(coverage.start(), |last| last + 1);
         let mut minute = fed_until.max(range.start.0);
-        while minute < until.0 {
-            let hour = minute / IDLE_STEP_MINUTES;
-            self.idle
-                .insert(hour, detector.peek(minute, coverage, settings));
+        while let Some(covered) = coverage.next_covered(minute).filter(|&at| at < until.0) {
+            let hour = covered / IDLE_STEP_MINUTES;
+            // An empty minute of an idle hashtag is read, not fed: what it will be fed later stays the same.
+            detector.observe(covered, 0, coverage, settings, &mut |reading| {
+                self.idle.insert(hour, reading);
+            });
             minute = (hour + 1) * IDLE_STEP_MINUTES;
         }
     }
