@@ -130,9 +130,18 @@ pub struct PostId(pub u64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AuthorId(pub NonZeroU64);
 
-/// Where a feed resumes: its place, and what must be true there.
+/// Where a feed resumes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cursor {
+    /// In a file.
+    Place(Place),
+    /// In a live stream: whatever its feed understands, host and protocol among it.
+    Token(String),
+}
+
+/// A place in a file, and what must be true there.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Cursor {
+pub struct Place {
     /// Bytes of the decompressed stream that are counted.
     pub offset_bytes: u64,
     /// Lines among them.

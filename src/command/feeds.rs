@@ -3,7 +3,8 @@
 use serde::Serialize;
 
 use super::{Error, Global, Out, print_json};
-use crate::feed::{self};
+use crate::feed;
+use crate::post::Cursor;
 use crate::store::sqlite::Sqlite;
 use crate::store::{Error as StoreError, FeedRow, Ledger};
 use crate::view::table::{grouped, local_long, number, plain, table, text};
@@ -32,8 +33,7 @@ struct Row {
     posts: u64,
     first: Option<String>,
     newest: Option<String>,
-    lines: Option<u64>,
-    offset_bytes: Option<u64>,
+    cursor: Option<String>,
 }
 
 impl Row {
@@ -44,9 +44,16 @@ impl Row {
             posts: feed.posts,
             first: feed.first.map(|minute| minute.to_string()),
             newest: feed.newest.map(|minute| minute.to_string()),
-            lines: feed.cursor.as_ref().map(|cursor| cursor.lines),
-            offset_bytes: feed.cursor.as_ref().map(|cursor| cursor.offset_bytes),
+            cursor: feed.cursor.as_ref().map(cursor),
         }
+    }
+}
+
+/// Where a feed resumes, for people.
+fn cursor(cursor: &Cursor) -> String {
+    match cursor {
+        Cursor::Place(place) => format!("line {}", place.lines + 1),
+        Cursor::Token(token) => token.clone(),
     }
 }
 

@@ -5,10 +5,11 @@
 //! outside: what cannot be read is counted under a [`Reject`] and the next thing is read.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use crate::post::Cursor;
-use crate::post::{Post, Reject};
+use crate::post::{Cursor, Post, Reject};
+use crate::time::Timestamp;
 
 /// Batches that wait for the loop; two, so that reading and counting overlap, and no more is lost to a kill.
 const BATCHES_WAITING_MAX: usize = 2;
@@ -28,6 +29,12 @@ pub struct Batch {
     pub dropped: Vec<Dropped>,
     /// Where the feed resumes once this batch is counted; none for a feed that cannot.
     pub cursor: Option<Cursor>,
+    /// A live feed: it has heard everything up to here, posts or not.
+    pub heard_until: Option<Timestamp>,
+    /// A live feed: stretches that it could not hear and cannot make up for.
+    pub gaps: Vec<Range<Timestamp>>,
+    /// A live feed: how it stands, when that has changed.
+    pub standing: Option<Standing>,
     /// Whether this was the last one, and how it ended.
     pub ending: Option<Ending>,
 }
@@ -39,6 +46,27 @@ pub struct Dropped {
     pub line: u64,
     /// Why.
     pub reject: Reject,
+}
+
+/// How a live feed stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// It hears what happens now.
+    Live,
+    /// It is connected and reads what it has missed.
+    CatchingUp,
+    /// It tries again at a time, and why.
+    Waiting {
+        /// When.
+        until: Timestamp,
+        /// What happened, in plain words.
+        why: String,
+    },
+    /// The server does not want us; it is tried rarely.
+    Refused {
+        /// What it said, in plain words.
+        why: String,
+    },
 }
 
 /// How a feed ended.

@@ -18,7 +18,7 @@ use super::contract::{BATCH_ITEMS_MAX, Batch, Closed, Ending, Feed, Outlet};
 use super::format::{self, Completeness};
 use super::lines::{LINE_BYTES_MAX, Line, Lines};
 use super::{Kind, sorted};
-use crate::post::Cursor;
+use crate::post::{Cursor, Place};
 use crate::post::{Identity, Item, Reject};
 use crate::time::Timestamp;
 
@@ -157,8 +157,15 @@ impl OpenFile {
         if self.is_stdin() {
             return Ok(());
         }
+        let changed = |lines| Error::Changed {
+            path: self.path.clone(),
+            lines,
+        };
+        let Cursor::Place(place) = cursor else {
+            return Err(changed(0));
+        };
         let is_there = match &mut self.content {
-            Content::Lines(lines) => lines.skip_to(cursor).map_err(|source| Error::Reread {
+            Content::Lines(lines) => lines.skip_to(place).map_err(|source| Error::Reread {
                 path: self.path.clone(),
                 source,
             })?,
@@ -167,18 +174,15 @@ impl OpenFile {
                 ends,
                 counted,
             } => {
-                let end = usize::try_from(cursor.offset_bytes).unwrap_or(usize::MAX);
+                let end = usize::try_from(place.offset_bytes).unwrap_or(usize::MAX);
                 *counted = ends.partition_point(|&other| other <= end);
-                document_place(bytes, ends, *counted) == *cursor
+                document_place(bytes, ends, *counted) == *place
             }
         };
         if is_there {
             Ok(())
         } else {
-            Err(Error::Changed {
-                path: self.path.clone(),
-                lines: cursor.lines,
-            })
+            Err(changed(place.lines))
         }
     }
 
@@ -252,9 +256,9 @@ fn value_ends(bytes: &[u8]) -> Option<Vec<usize>> {
 }
 
 /// The place after the first `counted` values of a document.
-fn document_place(bytes: &[u8], ends: &[usize], counted: usize) -> Cursor {
+fn document_place(bytes: &[u8], ends: &[usize], counted: usize) -> Place {
     let passed = &bytes[..counted.checked_sub(1).map_or(0, |last| ends[last])];
-    Cursor {
+    Place {
         offset_bytes: passed.len() as u64,
         lines: memchr::memchr_iter(b'\n', passed).count() as u64,
         fingerprint: xxh3_64(passed),
@@ -307,11 +311,11 @@ fn send_lines(mut lines: Lines<Bytes>, context: &Context, outlet: &Outlet) -> Re
             }
         }
         if batch.items() >= BATCH_ITEMS_MAX {
-            batch.cursor = Some(lines.place());
+            batch.cursor = Some(Cursor::Place(lines.place()));
             outlet.send(std::mem::take(&mut batch))?;
         }
     };
-    batch.cursor = Some(lines.place());
+    batch.cursor = Some(Cursor::Place(lines.place()));
     batch.ending = Some(ending);
     outlet.send(batch)
 }
@@ -334,7 +338,7 @@ fn send_document(
             &mut batch,
         );
     }
-    batch.cursor = Some(document_place(bytes, ends, ends.len()));
+    batch.cursor = Some(Cursor::Place(document_place(bytes, ends, ends.len())));
     batch.ending = Some(Ending::Complete);
     outlet.send(batch)
 }

@@ -2,13 +2,13 @@
 //!
 //! A line longer than the cap is passed over as it streams by, and the next one is read as if nothing had happened:
 //! no input makes this hold more than [`LINE_BYTES_MAX`]. Everything that has passed goes into a running hash, so a
-//! [`Cursor`] can be recognised when the stream is read again.
+//! [`Place`] can be recognised when the stream is read again.
 
 use std::io::{self, BufRead, BufReader, Read};
 
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::post::Cursor;
+use crate::post::Place;
 
 /// The longest line that is read. The largest page seen is 0.7 MB; ten times that is no page.
 pub const LINE_BYTES_MAX: usize = 8 << 20;
@@ -38,7 +38,7 @@ pub struct Lines<R> {
     reader: BufReader<R>,
     line: Vec<u8>,
     hash: Xxh3,
-    passed: Cursor,
+    passed: Place,
 }
 
 impl<R: Read> Lines<R> {
@@ -48,21 +48,21 @@ impl<R: Read> Lines<R> {
             reader: BufReader::with_capacity(BUFFER_BYTES, reader),
             line: Vec::new(),
             hash: Xxh3::new(),
-            passed: Cursor::default(),
+            passed: Place::default(),
         }
     }
 
     /// Where the last line given ended.
-    pub fn place(&self) -> Cursor {
-        Cursor {
+    pub fn place(&self) -> Place {
+        Place {
             fingerprint: self.hash.digest(),
             ..self.passed.clone()
         }
     }
 
-    /// Passes over what `cursor` says is counted. False if the stream is shorter, or not the one it was.
-    pub fn skip_to(&mut self, cursor: &Cursor) -> io::Result<bool> {
-        let mut left = cursor.offset_bytes;
+    /// Passes over what `place` says is counted. False if the stream is shorter, or not the one it was.
+    pub fn skip_to(&mut self, place: &Place) -> io::Result<bool> {
+        let mut left = place.offset_bytes;
         while left > 0 {
             let bytes = self.reader.fill_buf()?;
             let taken = bytes.len().min(usize::try_from(left).unwrap_or(usize::MAX));
@@ -73,11 +73,11 @@ impl<R: Read> Lines<R> {
             self.reader.consume(taken);
             left -= taken as u64;
         }
-        self.passed = Cursor {
+        self.passed = Place {
             fingerprint: 0,
-            ..cursor.clone()
+            ..place.clone()
         };
-        Ok(self.hash.digest() == cursor.fingerprint)
+        Ok(self.hash.digest() == place.fingerprint)
     }
 
     /// The next line; none at the end of the stream.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU64;
 
 use downtrend::hashtag::Hashtag;
-use downtrend::post::{AuthorId, Cursor, PostId};
+use downtrend::post::{self, AuthorId, Cursor, PostId};
 use downtrend::store::sqlite::Sqlite;
 use downtrend::store::{Error, Ledger, Record};
 use downtrend::time::Minute;
@@ -168,11 +168,11 @@ fn a_settled_minute_replaces_its_segments(mut ledger: impl Ledger) {
 }
 
 fn what_is_recorded_is_there_after_reopening<L: Ledger>(open: &impl Fn(&str) -> L) {
-    let cursor = Cursor {
+    let cursor = Cursor::Place(post::Place {
         offset_bytes: 1 << 40,
         lines: 77,
         fingerprint: u64::MAX,
-    };
+    });
     let names = {
         let mut ledger = open("reopened");
         let names = names(&mut ledger);

@@ -8,7 +8,7 @@ use rusqlite::{OptionalExtension, Row};
 
 use super::codec::{self, Damaged};
 use super::{Connection, SECRET_BYTES, Sqlite};
-use crate::post::{AuthorId, Cursor};
+use crate::post::{AuthorId, Cursor, Place};
 use crate::store::{Busy, Error, FeedRow, Ledger, Name};
 use crate::time::Minute;
 use crate::trend::coverage::Coverage;
@@ -530,18 +530,19 @@ pub(super) fn feeds(database: &Connection) -> rusqlite::Result<Vec<FeedRow>> {
         .prepare_cached(
             "SELECT id, name, kind, offset_bytes, lines, fingerprint, newest_minute,
                  (SELECT min(minute) FROM heard WHERE feed = id),
-                 (SELECT coalesce(sum(posts), 0) FROM heard WHERE feed = id)
+                 (SELECT coalesce(sum(posts), 0) FROM heard WHERE feed = id), token
              FROM feed ORDER BY id",
         )?
         .query_map([], |row| {
-            let offset: Option<i64> = row.get(3)?;
-            let cursor = match offset {
-                None => None,
-                Some(offset) => Some(Cursor {
+            let (offset, token): (Option<i64>, Option<String>) = (row.get(3)?, row.get(9)?);
+            let cursor = match (offset, token) {
+                (None, None) => None,
+                (_, Some(token)) => Some(Cursor::Token(token)),
+                (Some(offset), None) => Some(Cursor::Place(Place {
                     offset_bytes: offset.cast_unsigned(),
                     lines: row.get::<_, i64>(4)?.cast_unsigned(),
                     fingerprint: row.get::<_, i64>(5)?.cast_unsigned(),
-                }),
+                })),
             };
             Ok(FeedRow {
                 id: FeedId(row.get(0)?),

@@ -33,7 +33,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     -- A feed, where it resumes, and how far it has come. listening: posts of its last heard minutes, packed.
     CREATE TABLE feed (
         id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, kind TEXT NOT NULL,
-        offset_bytes INTEGER, lines INTEGER, fingerprint INTEGER,
+        offset_bytes INTEGER, lines INTEGER, fingerprint INTEGER, token TEXT,
         newest_minute INTEGER, silent_since_minute INTEGER, listening BLOB
     );
 

@@ -214,17 +214,22 @@ fn write_cursor(
     feed: FeedId,
     cursor: &Cursor,
 ) -> rusqlite::Result<()> {
-    transaction
-        .prepare_cached(
-            "UPDATE feed SET offset_bytes = ?2, lines = ?3, fingerprint = ?4 WHERE id = ?1",
-        )?
-        .execute((
-            feed.0,
-            cursor.offset_bytes.cast_signed(),
-            cursor.lines.cast_signed(),
-            cursor.fingerprint.cast_signed(),
-        ))
-        .map(drop)
+    match cursor {
+        Cursor::Place(place) => transaction
+            .prepare_cached(
+                "UPDATE feed SET offset_bytes = ?2, lines = ?3, fingerprint = ?4 WHERE id = ?1",
+            )?
+            .execute((
+                feed.0,
+                place.offset_bytes.cast_signed(),
+                place.lines.cast_signed(),
+                place.fingerprint.cast_signed(),
+            )),
+        Cursor::Token(token) => transaction
+            .prepare_cached("UPDATE feed SET token = ?2 WHERE id = ?1")?
+            .execute((feed.0, token)),
+    }
+    .map(drop)
 }
 
 fn write_progress(
