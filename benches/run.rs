@@ -121,6 +121,12 @@ fn record(posts: &[Post]) -> usize {
             _: &downtrend::feed::contract::Dropped,
         ) {
         }
+        fn stands(
+            &mut self,
+            _: downtrend::trend::mention::FeedId,
+            _: &downtrend::feed::contract::Standing,
+        ) {
+        }
         fn committed(&mut self, _: &Summary) {}
     }
 
@@ -128,7 +134,7 @@ fn record(posts: &[Post]) -> usize {
     let mut ledger = Sqlite::open(&folder.path().join("bench.db")).expect("opens");
     let id = ledger.feed("bench", "file").expect("numbered");
     let mut tracker = Tracker::new(Settings::default(), 10);
-    tracker.expect_feed(id);
+    tracker.expect_feed(id, false);
     let mut batches: Vec<Batch> = posts
         .chunks(4_096)
         .map(|posts| Batch {

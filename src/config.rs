@@ -183,6 +183,8 @@ pub struct Config {
     pub lexicon: Option<PathBuf>,
     /// Time zone of tables.
     pub tz: jiff::tz::TimeZone,
+    /// The tables `[[feed]]`; each kind reads its own keys.
+    pub feeds: Vec<toml::Table>,
 }
 
 /// The file, as it is written.
@@ -199,6 +201,8 @@ struct File {
     tz: Option<String>,
     #[serde(default)]
     retention: RetentionTable,
+    #[serde(default)]
+    feed: Vec<toml::Table>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -233,7 +237,10 @@ impl Config {
         flags: &[(&'static str, String)],
         variable: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Self, Error> {
-        let from_file = read_file(file)?;
+        let mut from_file = read_file(file)?;
+        let feeds = from_file
+            .as_mut()
+            .map_or_else(Vec::new, |(_, file)| std::mem::take(&mut file.feed));
         let given: Vec<Given> = KEYS
             .iter()
             .map(|key| {
@@ -258,10 +265,10 @@ impl Config {
                 }
             })
             .collect();
-        Self::interpret(given)
+        Self::interpret(given, feeds)
     }
 
-    fn interpret(given: Vec<Given>) -> Result<Self, Error> {
+    fn interpret(given: Vec<Given>, feeds: Vec<toml::Table>) -> Result<Self, Error> {
         let get = |key: &str| {
             given
                 .iter()
@@ -302,6 +309,7 @@ impl Config {
                     .map_err(|_| "no such time zone; write it as in Asia/Dhaka or UTC".to_owned()),
             })?,
             given,
+            feeds,
         })
     }
 }

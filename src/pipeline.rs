@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use hashbrown::HashSet;
 
-use crate::feed::contract::{Batch, Dropped, Ending};
+use crate::feed::contract::{Batch, Dropped, Ending, Standing};
 use crate::feed::inlet::Inlet;
 use crate::post::{Post, Reject};
 use crate::store::{Error, Ledger, Record, Retention};
@@ -84,6 +84,8 @@ impl FeedSummary {
 pub trait Watcher {
     /// Something was dropped.
     fn dropped(&mut self, feed: FeedId, dropped: &Dropped);
+    /// A live feed stands differently from before.
+    fn stands(&mut self, feed: FeedId, standing: &Standing);
     /// A batch is durable.
     fn committed(&mut self, summary: &Summary);
 }
@@ -100,6 +102,7 @@ pub fn run(
         began_at: ledger.watermark()?,
         ..Summary::default()
     };
+    let mut seen_until = None;
     while let Some((feed, mut batch)) = inlet.next_batch() {
         for post in &batch.posts {
             record(feed, post, tracker, ledger, &mut summary)?;
@@ -108,6 +111,12 @@ pub fn run(
         tracker.admit(ledger.tracks(&tracker.unknown())?);
         let tick = tracker.advance();
         summary.see(&tick);
+        let is_new_minute = tracker.is_live() && summary.watermark > seen_until;
+        let ahead = is_new_minute.then(|| tracker.ahead());
+        if let Some(ahead) = &ahead {
+            seen_until = summary.watermark;
+            summary.see(ahead);
+        }
         ledger.record(&Record {
             tick,
             cursors: batch
@@ -117,7 +126,13 @@ pub fn run(
                 .into_iter()
                 .collect(),
             progress: tracker.feeds().collect(),
-            provisional: None,
+            standings: batch
+                .standing
+                .take()
+                .map(|standing| (feed, standing.to_string()))
+                .into_iter()
+                .collect(),
+            provisional: ahead,
         })?;
         retire(retention, summary.watermark, ledger)?;
         watcher.committed(&summary);
@@ -217,6 +232,21 @@ fn note(
     }
     for dropped in &batch.dropped {
         watcher.dropped(feed, dropped);
+    }
+    if let Some(until) = batch.heard_until {
+        tracker.hear(feed, until.minute());
+    }
+    for gap in &batch.gaps {
+        tracker.miss(feed, gap.start.minute()..gap.end.minute().next());
+    }
+    if let Some(standing) = &batch.standing {
+        if matches!(
+            standing,
+            Standing::Waiting { .. } | Standing::Refused { .. }
+        ) {
+            tracker.lose(feed);
+        }
+        watcher.stands(feed, standing);
     }
     match batch.ending.take() {
         None => return,

@@ -34,6 +34,7 @@ struct Row {
     first: Option<String>,
     newest: Option<String>,
     cursor: Option<String>,
+    standing: Option<String>,
 }
 
 impl Row {
@@ -45,6 +46,7 @@ impl Row {
             first: feed.first.map(|minute| minute.to_string()),
             newest: feed.newest.map(|minute| minute.to_string()),
             cursor: feed.cursor.as_ref().map(cursor),
+            standing: feed.standing.clone(),
         }
     }
 }
@@ -104,6 +106,7 @@ pub(super) fn execute(_: &Args, global: &Global, out: Out<'_>) -> Result<(), Err
                 grouped(feed.posts),
                 feed.newest
                     .map_or_else(String::new, |minute| local_long(minute, &config.tz)),
+                plain(feed.standing.as_deref().unwrap_or("read")),
                 plain(&feed.name),
             ]
         })
@@ -112,6 +115,7 @@ pub(super) fn execute(_: &Args, global: &Global, out: Out<'_>) -> Result<(), Err
         text("KIND"),
         number("POSTS"),
         text("NEWEST POST"),
+        text("STANDING"),
         text("FEED"),
     ];
     write!(out, "{}", table(&columns, rows))?;

@@ -1,12 +1,12 @@
 //! `run`: the ingestion loop.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
@@ -16,10 +16,10 @@ use super::{Error, Global, Knobs, Out, lexicon_of, print_json, program};
 use crate::clock;
 use crate::config::{Config, nearest};
 use crate::feed::archive::Meter;
-use crate::feed::contract::{Dropped, Feed, Outlet};
+use crate::feed::contract::{Dropped, Feed, Outlet, Standing};
 use crate::feed::file::{Context, OpenFile};
 use crate::feed::inlet::Inlet;
-use crate::feed::{self};
+use crate::feed::{self, LiveFeed};
 use crate::pipeline::{self, FeedSummary, Summary, Watcher};
 use crate::post::{Identity, Reject};
 use crate::store::Ledger;
@@ -30,6 +30,8 @@ use crate::trend::tracker::Tracker;
 use crate::view::spikes::{SpikeView, spikes};
 use crate::view::table::{grouped, local_long, plain};
 
+/// What is listened to when nobody names a feed.
+const DEFAULT_KIND: &str = "bluesky";
 /// From this share of late posts on, a file is called out of order.
 const LATE_SHARE_MAX: f64 = 0.01;
 
@@ -37,7 +39,7 @@ const LATE_SHARE_MAX: f64 = 0.01;
 #[derive(Debug, clap::Args)]
 #[command(before_help = "Example: downtrend run data/demo/whatsapp-2022-10-25.ndjson.zst")]
 pub struct Args {
-    /// Files of posts, plain, gzip or zstd; `-` is standard input
+    /// Files of posts, plain, gzip or zstd; `-` is standard input; or KIND:URL of a live feed, see `downtrend feeds`
     #[arg(value_name = "FEED")]
     feeds: Vec<String>,
     /// Read files in the order of their posts' times, however they are written
@@ -50,12 +52,21 @@ pub struct Args {
     lateness: Option<String>,
 }
 
-/// A file to read, with what is known of it.
+/// A feed being read, with what is known of it.
 struct Source {
     id: FeedId,
+    kind: &'static str,
     name: String,
-    path: PathBuf,
-    meter: Meter,
+    /// As people know it.
+    shown: String,
+    /// How much of a file has been read.
+    meter: Option<Meter>,
+}
+
+/// A feed that was asked for.
+enum Asked {
+    File(OpenFile),
+    Live(&'static str, LiveFeed),
 }
 
 pub(super) fn execute(args: &Args, global: &Global, out: Out<'_>) -> Result<(), Error> {
@@ -64,7 +75,7 @@ pub(super) fn execute(args: &Args, global: &Global, out: Out<'_>) -> Result<(), 
     flags.extend(args.lateness.clone().map(|lateness| ("lateness", lateness)));
     let config = global.config(flags)?;
     let lexicon = lexicon_of(&config)?;
-    let files = open_all(args)?;
+    let asked = open_all(args, &config)?;
     let mut ledger = Sqlite::open(&config.db)?;
     let context = Context {
         identity: Identity::new(ledger.secret()?),
@@ -77,15 +88,15 @@ pub(super) fn execute(args: &Args, global: &Global, out: Out<'_>) -> Result<(), 
     );
     let mut inlet = Inlet::new(stop_on_signal());
     let mut sources = Vec::new();
-    for file in files {
-        sources.push(start(
-            file,
-            args,
-            &context,
-            &mut ledger,
-            &mut tracker,
-            &mut inlet,
-        )?);
+    for asked in asked {
+        sources.push(match asked {
+            Asked::File(file) => {
+                start(file, args, &context, &mut ledger, &mut tracker, &mut inlet)?
+            }
+            Asked::Live(kind, feed) => {
+                start_live(kind, feed, &context, &mut ledger, &mut tracker, &mut inlet)?
+            }
+        });
     }
     let mut watcher = Screen::new(&sources, global);
     let summary = pipeline::run(
@@ -109,38 +120,65 @@ pub(super) fn execute(args: &Args, global: &Global, out: Out<'_>) -> Result<(), 
     }
 }
 
-/// Opens every file before anything is written.
-fn open_all(args: &Args) -> Result<Vec<OpenFile>, Error> {
-    if args.feeds.is_empty() {
-        return Err(Error::Usage(
-            "start: name a FEED, a file of posts or - for standard input; this version reads no live feed yet".to_owned(),
-        ));
+/// Opens everything that was asked for before anything is written.
+fn open_all(args: &Args, config: &Config) -> Result<Vec<Asked>, Error> {
+    if !args.feeds.is_empty() {
+        return args
+            .feeds
+            .iter()
+            .map(|feed| open_one(feed, args.sort))
+            .collect();
     }
-    args.feeds
-        .iter()
-        .map(|feed| {
-            refuse_unknown_kind(feed)?;
-            Ok(OpenFile::open(Path::new(feed), args.sort)?)
-        })
-        .collect()
+    if !config.feeds.is_empty() {
+        return config
+            .feeds
+            .iter()
+            .map(|table| open_table(table.clone()))
+            .collect();
+    }
+    open_live(DEFAULT_KIND, feed::Asked::Url(String::new())).map(|feed| vec![feed])
 }
 
-/// `KIND:URL` of a kind we do not have is no file name with a typing error in it.
-fn refuse_unknown_kind(feed: &str) -> Result<(), Error> {
-    let Some((kind, _)) = feed.split_once(':') else {
-        return Ok(());
-    };
-    let is_kind = kind.len() > 1 && kind.bytes().all(|byte| byte.is_ascii_lowercase());
-    if !is_kind || Path::new(feed).exists() {
-        return Ok(());
+fn open_one(feed: &str, sort: bool) -> Result<Asked, Error> {
+    if let Some((kind, url)) = kind_and_url(feed)
+        && kind != feed::file::KIND.name
+    {
+        return open_live(kind, feed::Asked::Url(url.to_owned()));
     }
-    let names: Vec<&str> = feed::KINDS.iter().map(|kind| kind.name).collect();
-    let hint = nearest(kind, names.iter().copied())
-        .map_or_else(String::new, |name| format!("; did you mean {name:?}?"));
-    Err(Error::Usage(format!(
-        "read {feed}: there is no kind of feed {kind:?}, only {}{hint}",
-        names.join(", ")
-    )))
+    let path = feed.strip_prefix("file:").unwrap_or(feed);
+    Ok(Asked::File(OpenFile::open(Path::new(path), sort)?))
+}
+
+/// `KIND:URL`; a file of that name is a file.
+fn kind_and_url(feed: &str) -> Option<(&str, &str)> {
+    let (kind, url) = feed.split_once(':')?;
+    let is_kind = kind.len() > 1 && kind.bytes().all(|byte| byte.is_ascii_lowercase());
+    (is_kind && !Path::new(feed).exists()).then_some((kind, url))
+}
+
+fn open_table(mut table: toml::Table) -> Result<Asked, Error> {
+    let kind = table.remove("kind");
+    let kind = kind
+        .as_ref()
+        .and_then(toml::Value::as_str)
+        .unwrap_or_default();
+    open_live(kind, feed::Asked::Table(table))
+}
+
+fn open_live(name: &str, asked: feed::Asked) -> Result<Asked, Error> {
+    let known = feed::kind(name).and_then(|kind| Some((kind.name, kind.open?)));
+    let Some((kind, open)) = known else {
+        let names: Vec<&str> = feed::KINDS.iter().map(|kind| kind.name).collect();
+        let hint = nearest(name, names.iter().copied())
+            .map_or_else(String::new, |name| format!("; did you mean {name:?}?"));
+        return Err(Error::Usage(format!(
+            "read a feed: there is no kind {name:?}, only {}{hint}",
+            names.join(", ")
+        )));
+    };
+    let feed =
+        open(asked).map_err(|why| Error::Usage(format!("read a feed of kind {kind}: {why}")))?;
+    Ok(Asked::Live(kind, feed))
 }
 
 fn start(
@@ -161,19 +199,39 @@ fn start(
         }
         (None, _) => {}
     }
-    let id = ledger.feed(&name, feed::file::KIND.name)?;
-    tracker.expect_feed(id);
-    let (path, meter) = (file.path().to_owned(), file.meter().clone());
-    inlet.start(
-        id,
-        known.and_then(|row| row.newest),
-        Box::new(file.feed(context.clone())),
-    );
+    let kind = feed::file::KIND.name;
+    let id = ledger.feed(&name, kind)?;
+    tracker.expect_feed(id, false);
+    let (shown, meter) = (file.path().display().to_string(), file.meter().clone());
+    let newest = known.and_then(|row| row.newest);
+    inlet.start(id, newest, Box::new(file.feed(context.clone())));
     Ok(Source {
         id,
+        kind,
         name,
-        path,
-        meter,
+        shown,
+        meter: Some(meter),
+    })
+}
+
+fn start_live(
+    kind: &'static str,
+    feed: LiveFeed,
+    context: &Context,
+    ledger: &mut Sqlite,
+    tracker: &mut Tracker,
+    inlet: &mut Inlet,
+) -> Result<Source, Error> {
+    let id = ledger.feed(&feed.name, kind)?;
+    let cursor = ledger.cursor(id)?;
+    tracker.expect_feed(id, true);
+    inlet.start_live(id, (feed.start)(context.clone(), cursor.as_ref()));
+    Ok(Source {
+        id,
+        kind,
+        shown: feed.name.clone(),
+        name: feed.name,
+        meter: None,
     })
 }
 
@@ -242,37 +300,74 @@ async fn signalled() -> std::io::Result<()> {
     }
 }
 
-/// The progress bar, and the dropped lines under `-v`.
+/// The progress bar, or the line of a live run, and the dropped lines under `-v`.
 struct Screen<'a> {
     bar: ProgressBar,
     meters: Vec<Meter>,
     names: BTreeMap<FeedId, String>,
+    standings: BTreeMap<FeedId, String>,
+    last_told: Instant,
+    counted_then: u64,
     global: &'a Global,
 }
 
+/// How often a live run says how it goes.
+const TELL_EVERY: Duration = Duration::from_mins(1);
+
 impl<'a> Screen<'a> {
     fn new(sources: &[Source], global: &'a Global) -> Self {
-        let meters: Vec<Meter> = sources.iter().map(|source| source.meter.clone()).collect();
+        let meters: Vec<Meter> = sources
+            .iter()
+            .filter_map(|source| source.meter.clone())
+            .collect();
+        let is_live = meters.len() < sources.len();
         let total = meters.iter().map(|meter| meter.bytes_total).sum();
-        let bar = if global.quiet || global.json {
-            ProgressBar::hidden()
-        } else {
-            ProgressBar::new(total)
+        let bar = match (global.quiet || global.json, is_live) {
+            (true, _) => ProgressBar::hidden(),
+            (false, true) => ProgressBar::new_spinner(),
+            (false, false) => ProgressBar::new(total),
         };
-        let style =
-            ProgressStyle::with_template("{bar:24} {percent:>3} %  {msg}  {elapsed}, {eta} left")
-                .expect("the template is ours");
-        bar.set_style(style);
+        let template = if is_live {
+            "{spinner} {msg}"
+        } else {
+            "{bar:24} {percent:>3} %  {msg}  {elapsed}, {eta} left"
+        };
+        bar.set_style(ProgressStyle::with_template(template).expect("the template is ours"));
         let names = sources
             .iter()
-            .map(|source| (source.id, source.path.display().to_string()))
+            .map(|source| (source.id, plain(&source.shown)))
             .collect();
         Self {
             bar,
             meters,
             names,
+            standings: BTreeMap::new(),
+            last_told: clock::start(),
+            counted_then: 0,
             global,
         }
+    }
+
+    /// How a live run goes, in one line.
+    fn line(&self, summary: &Summary, counted: u64, seconds: f64) -> String {
+        let rate = (counted - self.counted_then) as f64 / seconds.max(0.001);
+        let now = clock::now().minute();
+        let behind = summary.watermark.map_or_else(
+            || "nothing closed yet".to_owned(),
+            |watermark| format!("{} min behind", now.0.saturating_sub(watermark.0)),
+        );
+        let standings: Vec<String> = self
+            .standings
+            .iter()
+            .map(|(feed, standing)| format!("{} {standing}", self.names[feed]))
+            .collect();
+        format!(
+            "{} posts, {rate:.1} a second, {behind}, {} hashtags, {} spikes; {}",
+            grouped(counted),
+            grouped(summary.hashtags.len() as u64),
+            summary.spikes_opened.len(),
+            standings.join(", ")
+        )
     }
 }
 
@@ -291,11 +386,30 @@ impl Watcher for Screen<'_> {
         }
     }
 
+    fn stands(&mut self, feed: FeedId, standing: &Standing) {
+        let standing = plain(&standing.to_string());
+        let line = format!("{}: {standing}.", self.names[&feed]);
+        self.bar.suspend(|| self.global.say(&line));
+        self.standings.insert(feed, standing);
+    }
+
     fn committed(&mut self, summary: &Summary) {
-        self.bar
-            .set_position(self.meters.iter().map(Meter::bytes_read).sum());
         let counted = summary.feeds.values().map(|feed| feed.counted).sum();
-        self.bar.set_message(format!("{} posts", grouped(counted)));
+        if self.standings.is_empty() {
+            self.bar
+                .set_position(self.meters.iter().map(Meter::bytes_read).sum());
+            self.bar.set_message(format!("{} posts", grouped(counted)));
+            return;
+        }
+        let since = self.last_told.elapsed();
+        let line = self.line(summary, counted, since.as_secs_f64());
+        if since >= TELL_EVERY {
+            self.bar.suspend(|| self.global.say(&line));
+            self.last_told = clock::start();
+            self.counted_then = counted;
+        }
+        self.bar.set_message(line);
+        self.bar.tick();
     }
 }
 
@@ -360,7 +474,7 @@ impl<'a> ShownFeed<'a> {
         let feed = summary.feeds.get(&source.id).cloned().unwrap_or_default();
         Self {
             name: &source.name,
-            kind: feed::file::KIND.name,
+            kind: source.kind,
             posts_read: feed.read(),
             posts_counted: feed.counted,
             duplicates: feed.duplicates,
@@ -397,7 +511,7 @@ fn total(summary: &Summary) -> FeedSummary {
 fn tell(summary: &Summary, sources: &[Source], global: &Global) {
     for source in sources {
         let feed = summary.feeds.get(&source.id).cloned().unwrap_or_default();
-        let path = plain(&source.path.display().to_string());
+        let path = plain(&source.shown);
         if feed.complete && feed.read() == 0 {
             global.say(&format!(
                 "{path}: nothing new; all of it was counted before."

@@ -69,6 +69,17 @@ pub enum Standing {
     },
 }
 
+impl std::fmt::Display for Standing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Live => f.write_str("live"),
+            Self::CatchingUp => f.write_str("catching up"),
+            Self::Waiting { until, why } => write!(f, "waiting until {until} because {why}"),
+            Self::Refused { why } => write!(f, "refused because {why}"),
+        }
+    }
+}
+
 /// How a feed ended.
 #[derive(Debug)]
 pub enum Ending {

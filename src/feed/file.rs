@@ -74,6 +74,7 @@ pub struct Context {
 pub const KIND: Kind = Kind {
     name: "file",
     about: "posts in a file or on standard input: NDJSON or saved API answers, plain, gzip or zstd",
+    open: None,
 };
 
 /// A file that is open and not yet read.

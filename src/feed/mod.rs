@@ -12,14 +12,45 @@ pub mod inlet;
 pub mod lines;
 pub mod sorted;
 
+use self::contract::Feed;
+use self::file::Context;
+use crate::post::Cursor;
+
 /// A kind of feed.
 #[derive(Debug, Clone, Copy)]
 pub struct Kind {
-    /// As it stands before the colon of `KIND:URL`.
+    /// As it stands before the colon of `KIND:URL`, and as `kind` in the configuration.
     pub name: &'static str,
     /// What it reads.
     pub about: &'static str,
+    /// Makes a live feed of what was asked for; none for archives, which are opened by their path.
+    pub open: Option<fn(Asked) -> Result<LiveFeed, String>>,
+}
+
+/// How a live feed was asked for.
+#[derive(Debug, Clone)]
+pub enum Asked {
+    /// As `KIND:URL` on the command line; the URL may be empty.
+    Url(String),
+    /// As a table `[[feed]]` of the configuration, without its `kind`.
+    Table(toml::Table),
+}
+
+/// Starts a live feed at its cursor, or at what happens now.
+pub type Start = Box<dyn FnOnce(Context, Option<&Cursor>) -> Box<dyn Feed>>;
+
+/// A live feed, ready to be started.
+pub struct LiveFeed {
+    /// What its cursor is kept under, and what people see.
+    pub name: String,
+    /// Starts it.
+    pub start: Start,
 }
 
 /// Every kind.
 pub const KINDS: &[Kind] = &[file::KIND];
+
+/// The kind with this name.
+pub fn kind(name: &str) -> Option<&'static Kind> {
+    KINDS.iter().find(|kind| kind.name == name)
+}

@@ -102,6 +102,8 @@ pub struct FeedRow {
     pub first: Option<Minute>,
     /// Posts counted from it.
     pub posts: u64,
+    /// How it stood when it was last heard of, if it is a live one.
+    pub standing: Option<String>,
 }
 
 /// For how long what is kept, in event time behind the watermark.
@@ -142,6 +144,8 @@ pub struct Record<'a> {
     pub cursors: Vec<(FeedId, Cursor)>,
     /// How far each feed has come.
     pub progress: Vec<(FeedId, &'a Progress)>,
+    /// How live feeds stand, of those that stand differently from before.
+    pub standings: Vec<(FeedId, String)>,
     /// Spikes and gaps as they look when the minutes still open are judged; they replace the last ones given.
     pub provisional: Option<Tick>,
 }

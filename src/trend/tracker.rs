@@ -60,6 +60,10 @@ pub struct Progress {
     pub newest: Option<Minute>,
     /// Whether more may come; a feed that has ended holds nobody up.
     pub running: bool,
+    /// Whether it tells itself what it has heard ([`Tracker::hear`]); of an archive that is concluded from its posts.
+    pub live: bool,
+    /// A live feed that is not connected; it holds nobody up either.
+    pub deaf: bool,
     /// Its recent rate.
     pub listening: Listening,
     /// The minute after the last one it was heard in.
@@ -71,6 +75,8 @@ impl Default for Progress {
         Self {
             newest: None,
             running: true,
+            live: false,
+            deaf: false,
             listening: Listening::default(),
             silent_since: None,
         }
@@ -171,6 +177,8 @@ pub struct Tracker {
     awake: Vec<HashtagId>,
     spikes: BTreeMap<HashtagId, Spike>,
     tallies_since_checkpoint: usize,
+    /// Gaps of live feeds that no tick has told yet.
+    gaps_untold: Vec<Range<Minute>>,
 }
 
 /// A track and where it stands.
@@ -199,6 +207,7 @@ impl Tracker {
             awake: Vec::new(),
             spikes: BTreeMap::new(),
             tallies_since_checkpoint: 0,
+            gaps_untold: Vec::new(),
         }
     }
 
@@ -237,14 +246,61 @@ impl Tracker {
         open.told = (open.posts.len(), open.mentions.len());
     }
 
-    /// Announces a feed that will be read: until it has shown its first post it holds the watermark.
-    pub fn expect_feed(&mut self, feed: FeedId) {
-        self.feeds.entry(feed).or_default().running = true;
+    /// Announces a feed that will be read: until it has shown its first post, or told what it has heard, it holds the
+    /// watermark. A live one that has never been connected does not.
+    pub fn expect_feed(&mut self, feed: FeedId, live: bool) {
+        let progress = self.feeds.entry(feed).or_default();
+        progress.running = true;
+        progress.live = live;
+        // One that goes on where it was left may have much to make up for, and is waited for.
+        progress.deaf = live && progress.newest.is_none();
+    }
+
+    /// A live feed has heard everything up to a minute, posts or not.
+    pub fn hear(&mut self, feed: FeedId, until: Minute) {
+        let progress = self.feeds.entry(feed).or_default();
+        progress.newest = progress.newest.max(Some(until));
+        progress.silent_since = progress.silent_since.or(Some(until));
+        progress.deaf = false;
+    }
+
+    /// A live feed is not connected for the time being.
+    pub fn lose(&mut self, feed: FeedId) {
+        self.feeds.entry(feed).or_default().deaf = true;
+    }
+
+    /// A live feed could not hear a stretch and will not make up for it. Where it carries most of the posts, nobody
+    /// was listening then.
+    pub fn miss(&mut self, feed: FeedId, stretch: Range<Minute>) {
+        let missed = deaf_share(&self.feeds, |other, _, _| *other == feed);
+        let is_alone = self
+            .feeds
+            .values()
+            .filter(|progress| progress.running)
+            .count()
+            == 1;
+        if let Some(coverage) = &mut self.coverage
+            && (missed > DEAF_SHARE_MAX || is_alone)
+        {
+            let start = stretch
+                .start
+                .max(self.settled_until.unwrap_or(stretch.start));
+            if start < stretch.end {
+                add_gap(coverage, start..stretch.end, &mut self.gaps_untold);
+            }
+        }
     }
 
     /// A feed has ended: it holds nobody up any more.
     pub fn end_feed(&mut self, feed: FeedId) {
         self.feeds.entry(feed).or_default().running = false;
+    }
+
+    /// Whether a live feed is among those that run.
+    pub fn is_live(&self) -> bool {
+        self.feeds
+            .values()
+            .any(|progress| progress.running && progress.live)
     }
 
     /// The feeds with their progress.
@@ -262,7 +318,9 @@ impl Tracker {
         mentions: impl FnOnce(&mut Vec<Mention>) -> Result<(), E>,
     ) -> Result<Verdict, E> {
         let progress = self.feeds.entry(feed).or_default();
-        progress.newest = progress.newest.max(Some(minute));
+        if !progress.live {
+            progress.newest = progress.newest.max(Some(minute));
+        }
         if self.settleable_until() > Some(minute) || self.settled_until > Some(minute) {
             return Ok(Verdict::Late);
         }
@@ -284,9 +342,14 @@ impl Tracker {
     /// Up to where buckets are closed: the newest minute that every running feed has reached. None before each has
     /// shown a post.
     pub fn watermark(&self) -> Option<Minute> {
-        let running = || self.feeds.values().filter(|progress| progress.running);
+        let holding = |progress: &&Progress| progress.running && !progress.deaf;
+        let running = || self.feeds.values().filter(holding);
         if running().next().is_some() {
             running().map(|progress| progress.newest).min().flatten()
+        } else if self.feeds.values().any(|progress| progress.running) {
+            // Nobody hears anything just now: time stands still.
+            self.settled_until
+                .map(|until| Minute(until.0 + self.lateness_minutes))
         } else {
             // Nothing more will come: the minute of the newest post is closed too.
             self.feeds
@@ -341,7 +404,10 @@ impl Tracker {
 
     /// Settles what can be settled and tells what is new since the last call.
     pub fn advance(&mut self) -> Tick {
-        let mut tick = Tick::default();
+        let mut tick = Tick {
+            gaps: std::mem::take(&mut self.gaps_untold),
+            ..Tick::default()
+        };
         if let Some(until) = self.settleable_until() {
             self.settle(until, &mut tick);
         }
@@ -424,22 +490,31 @@ impl Tracker {
         if let Some(start) = last_heard.filter(|&start| start < minute) {
             // Nobody was heard: how long the silence lasted is known by now.
             let deaf = deaf_share(&self.feeds, |_, progress, since| {
-                progress.listening.is_gap(minute.0 - since.0)
+                !progress.live && progress.listening.is_gap(minute.0.saturating_sub(since.0))
             });
             if deaf > DEAF_SHARE_MAX {
-                add_gap(coverage, start..minute, tick);
+                add_gap(coverage, start..minute, &mut tick.gaps);
             }
         }
         let deaf = deaf_share(&self.feeds, |feed, progress, since| {
-            !heard.contains_key(feed) && progress.listening.is_gap(minute.0 + 1 - since.0)
+            if progress.live {
+                progress.newest <= Some(minute)
+            } else {
+                !heard.contains_key(feed)
+                    && progress
+                        .listening
+                        .is_gap((minute.0 + 1).saturating_sub(since.0))
+            }
         });
         if deaf > DEAF_SHARE_MAX {
-            add_gap(coverage, minute..minute.next(), tick);
+            add_gap(coverage, minute..minute.next(), &mut tick.gaps);
         }
         for (feed, &posts) in heard {
             let progress = self.feeds.entry(*feed).or_default();
-            let silence = progress.silent_since.map_or(0, |since| minute.0 - since.0);
-            if !progress.listening.is_gap(silence) {
+            let silence = progress
+                .silent_since
+                .map_or(0, |since| minute.0.saturating_sub(since.0));
+            if progress.live || !progress.listening.is_gap(silence) {
                 progress.listening.hear_silence(silence);
             }
             progress.listening.hear(posts);
@@ -550,7 +625,7 @@ fn deaf_share(
     if all > 0.0 { deaf / all } else { 0.0 }
 }
 
-fn add_gap(coverage: &mut Coverage, gap: Range<Minute>, tick: &mut Tick) {
+fn add_gap(coverage: &mut Coverage, gap: Range<Minute>, gaps: &mut Vec<Range<Minute>>) {
     coverage.add_gap(gap.start.0..gap.end.0);
-    tick.gaps.push(gap);
+    gaps.push(gap);
 }

@@ -53,7 +53,7 @@ fn wrong_usage_is_2_and_writes_nothing() {
     assert!(!place.path("downtrend.db").exists());
     let (_, message) = exit_code(&place, &["run", "flie:posts"]);
     assert!(
-        message.contains("no kind of feed \"flie\"") && message.contains("\"file\""),
+        message.contains("no kind \"flie\"") && message.contains("\"file\""),
         "{message}"
     );
 }

@@ -124,6 +124,8 @@ fn progress(database: &Connection) -> Result<Vec<(FeedId, Progress)>, Error> {
                 newest: newest.map(Minute),
                 // Whoever reads it again says so: see `Tracker::expect_feed`.
                 running: false,
+                live: false,
+                deaf: false,
                 listening: counts.into_iter().collect(),
                 silent_since: silent_since.map(Minute),
             };
@@ -530,7 +532,7 @@ pub(super) fn feeds(database: &Connection) -> rusqlite::Result<Vec<FeedRow>> {
         .prepare_cached(
             "SELECT id, name, kind, offset_bytes, lines, fingerprint, newest_minute,
                  (SELECT min(minute) FROM heard WHERE feed = id),
-                 (SELECT coalesce(sum(posts), 0) FROM heard WHERE feed = id), token
+                 (SELECT coalesce(sum(posts), 0) FROM heard WHERE feed = id), token, standing
              FROM feed ORDER BY id",
         )?
         .query_map([], |row| {
@@ -552,6 +554,7 @@ pub(super) fn feeds(database: &Connection) -> rusqlite::Result<Vec<FeedRow>> {
                 newest: row.get::<_, Option<u32>>(6)?.map(Minute),
                 first: row.get::<_, Option<u32>>(7)?.map(Minute),
                 posts: row.get::<_, i64>(8)?.cast_unsigned(),
+                standing: row.get(10)?,
             })
         })?
         .collect()

@@ -34,7 +34,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     CREATE TABLE feed (
         id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, kind TEXT NOT NULL,
         offset_bytes INTEGER, lines INTEGER, fingerprint INTEGER, token TEXT,
-        newest_minute INTEGER, silent_since_minute INTEGER, listening BLOB
+        newest_minute INTEGER, silent_since_minute INTEGER, listening BLOB, standing TEXT
     );
 
     -- A minute: packed mentions (null once sealed) and packed tallies, see codec.rs.

@@ -102,6 +102,11 @@ fn write_all(
     for (feed, cursor) in &record.cursors {
         write_cursor(transaction, *feed, cursor)?;
     }
+    for (feed, standing) in &record.standings {
+        transaction
+            .prepare_cached("UPDATE feed SET standing = ?2 WHERE id = ?1")?
+            .execute((feed.0, standing))?;
+    }
     for (feed, progress) in &record.progress {
         write_progress(transaction, *feed, progress)?;
     }
