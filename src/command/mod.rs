@@ -17,7 +17,7 @@ use crate::config::{self as settings, Config};
 use crate::export::rounded;
 use crate::lexicon::{self as words, Lexicon};
 use crate::store::sqlite::Sqlite;
-use crate::store::{self};
+use crate::store::{self, Ledger};
 use crate::time::{Minute, TimeError, Timestamp};
 use crate::{backtest, feed};
 
@@ -46,8 +46,13 @@ pub struct Cli {
 /// Options of every command.
 #[derive(Debug, clap::Args)]
 pub struct Global {
-    /// The database file [env: `DOWNTREND_DB`] [default: downtrend.db]
-    #[arg(long, global = true, value_name = "PATH")]
+    /// The database file.
+    #[arg(
+        long,
+        global = true,
+        value_name = "PATH",
+        help = "The database file [env: DOWNTREND_DB] [default: downtrend.db]"
+    )]
     pub db: Option<String>,
     /// The configuration file [default: downtrend.toml where it exists]
     #[arg(long, global = true, value_name = "FILE")]
@@ -55,8 +60,13 @@ pub struct Global {
     /// Print JSON instead of tables
     #[arg(long, global = true)]
     pub json: bool,
-    /// Time zone of tables, as in Asia/Dhaka [env: `DOWNTREND_TZ`] [default: the system's]
-    #[arg(long, global = true, value_name = "ZONE")]
+    /// Time zone of tables.
+    #[arg(
+        long,
+        global = true,
+        value_name = "ZONE",
+        help = "Time zone of tables, as in Asia/Dhaka [env: DOWNTREND_TZ] [default: the system's]"
+    )]
     pub tz: Option<String>,
     /// Colour: auto, always or never
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
@@ -264,6 +274,19 @@ pub fn open_to_read(config: &Config) -> Result<Sqlite, Error> {
         path: config.db.clone(),
     };
     Ok(Sqlite::open_to_read(&config.db)?.ok_or_else(missing)?)
+}
+
+/// Says so where the posts are made up: what `data/demo` holds must never be taken for news.
+pub fn label_made_up(ledger: &impl Ledger, global: &Global) -> Result<(), Error> {
+    const MADE_UP: &str = "demo:";
+    if ledger
+        .source_names()?
+        .values()
+        .any(|name| name.starts_with(MADE_UP))
+    {
+        global.say("These posts are a reconstruction in our own words, not real posts.");
+    }
+    Ok(())
 }
 
 /// A moment given on the command line.

@@ -12,7 +12,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use super::spikes::draw;
-use super::{Error, Global, Knobs, Out, lexicon_of, print_json, program};
+use super::{Error, Global, Knobs, Out, label_made_up, lexicon_of, print_json, program};
 use crate::clock;
 use crate::config::{Config, nearest};
 use crate::feed::archive::Meter;
@@ -112,6 +112,7 @@ pub(super) fn execute(args: &Args, global: &Global, out: Out<'_>) -> Result<(), 
     } else {
         tell(&summary, &sources, global);
         let found = spikes(&ledger, &lexicon, Minute(0))?;
+        label_made_up(&ledger, global)?;
         show(found, &config, global, out)?;
     }
     match summary.feeds.values().find_map(|feed| feed.broken.as_ref()) {

@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::{
-    Error, Global, Out, json_number, lexicon_of, minute_from, moment, open_to_read, print_json,
-    short,
+    Error, Global, Out, json_number, label_made_up, lexicon_of, minute_from, moment, open_to_read,
+    print_json, short,
 };
 use crate::config::duration;
 use crate::store::Ledger;
@@ -118,13 +118,15 @@ pub(super) fn execute(args: &Args, global: &Global, out: Out<'_>) -> Result<(), 
         global.say("No spike. `--all` shows those of hashtags that name no service.");
         return Ok(());
     }
+    label_made_up(&ledger, global)?;
     write!(out, "{}", draw(&views, &config.tz))?;
     for view in &views {
         writeln!(
             out,
-            "\n#{}  {}\n{}",
+            "\n#{}  {}\nFlagged at {}: {}",
             plain(&view.name.label),
             view.id,
+            local_time(view.spike.flagged.next(), &config.tz),
             view.why
         )?;
     }
@@ -136,7 +138,6 @@ pub(super) fn draw(views: &[SpikeView], tz: &jiff::tz::TimeZone) -> String {
     let columns = [
         text("SERVICE"),
         text("ONSET"),
-        text("FLAGGED"),
         text("END"),
         number("USES"),
         number("AUTHORS"),
@@ -149,7 +150,6 @@ pub(super) fn draw(views: &[SpikeView], tz: &jiff::tz::TimeZone) -> String {
             vec![
                 view.service.clone().unwrap_or_default(),
                 local(view.spike.onset(), tz),
-                local_time(view.spike.flagged.next(), tz),
                 view.spike
                     .end
                     .map_or_else(|| "open".to_owned(), |end| local_time(end, tz)),

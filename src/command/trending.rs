@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::{
-    Error, Global, Knobs, Out, json_number, lexicon_of, minute_from, moment, open_to_read,
-    print_json, short,
+    Error, Global, Knobs, Out, json_number, label_made_up, lexicon_of, minute_from, moment,
+    open_to_read, print_json, short,
 };
 use crate::clock;
 use crate::config::{Config, duration};
@@ -131,6 +131,7 @@ pub(super) fn execute(args: &Args, global: &Global, out: Out<'_>) -> Result<(), 
         };
         print_json(out, &shown)?;
     } else {
+        label_made_up(&ledger, global)?;
         show(&found, at, args.at.is_some(), &config, global, out)?;
     }
     if args.fail_empty && found.rows.is_empty() {

@@ -58,7 +58,8 @@ impl Spike {
         }
         if let Some(Change::Closed(ended)) = &reading.change {
             self.peak = Some(Minute(ended.peak));
-            self.end = Some(Minute(ended.end));
+            // A restoration is estimated looking back; a spike lasts at least until it was seen.
+            self.end = Some(Minute(ended.end).max(self.flagged.next()));
         }
         before != (self.growth_max, self.score_max, self.end)
     }

@@ -32,7 +32,7 @@ pub const fn number(title: &'static str) -> Column {
     }
 }
 
-/// Lays a table out, two spaces between columns, none behind.
+/// Lays a table out, nothing behind the last column.
 pub fn table(columns: &[Column], rows: Vec<Vec<String>>) -> String {
     let mut table = Table::new();
     table
@@ -42,9 +42,12 @@ pub fn table(columns: &[Column], rows: Vec<Vec<String>>) -> String {
     table.add_rows(rows);
     for (index, column) in columns.iter().enumerate() {
         let drawn = table.column_mut(index).expect("the header has made it");
-        drawn.set_padding((0, 2));
+        // Numbers stand to the right of room enough: one space keeps 80 columns wide enough for the hashtag.
         if column.is_number {
+            drawn.set_padding((0, 1));
             drawn.set_cell_alignment(CellAlignment::Right);
+        } else {
+            drawn.set_padding((0, 2));
         }
     }
     table
@@ -122,9 +125,9 @@ mod tests {
         let drawn = table(&[text("SERVICE"), number("USES"), text("HASHTAG")], rows);
         assert_eq!(
             drawn,
-            "SERVICE    USES  HASHTAG\n\
-             whatsapp      1  #হোয়াটসঅ্যাপডাউন\n\
-             x         1 234  #واتساب_معطل\n"
+            "SERVICE    USES HASHTAG\n\
+             whatsapp      1 #হোয়াটসঅ্যাপডাউন\n\
+             x         1 234 #واتساب_معطل\n"
         );
     }
 
