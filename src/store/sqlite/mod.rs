@@ -70,7 +70,8 @@ impl Sqlite {
         })
     }
 
-    /// Opens `path` to read from; nothing of it is changed. An empty file holds no database yet: none.
+    /// Opens `path` to read from; nothing of it is changed. A file without tables, as a writer leaves it that was
+    /// killed at once, holds no database yet: none.
     pub fn open_to_read(path: &Path) -> Result<Option<Self>, Error> {
         if !path.exists() {
             return Err(Error::Missing {
@@ -86,6 +87,9 @@ impl Sqlite {
         database
             .busy_timeout(BUSY_TIMEOUT)
             .map_err(|error| on_open(error, path))?;
+        if schema::is_empty(&database, path)? {
+            return Ok(None);
+        }
         schema::check(&database, path)?;
         Ok(Some(Self {
             database,

@@ -132,7 +132,8 @@ fn back_up(database: &Connection, path: &Path, found: u32) -> Result<PathBuf, Er
     Ok(backup)
 }
 
-fn is_empty(database: &Connection, path: &Path) -> Result<bool, Error> {
+/// Whether nothing was ever written to it.
+pub(super) fn is_empty(database: &Connection, path: &Path) -> Result<bool, Error> {
     database
         .query_row("SELECT count(*) FROM sqlite_schema", [], |row| {
             row.get::<_, i64>(0)
@@ -203,6 +204,20 @@ mod tests {
             version(MIGRATIONS.len())
         );
         assert!(database.execute("INSERT INTO half VALUES (1)", []).is_err());
+    }
+
+    #[test]
+    fn a_database_whose_maker_was_killed_before_the_first_table_is_made_again() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (database, path) = fresh(&folder);
+        database
+            .pragma_update(None, "journal_mode", "WAL")
+            .expect("the header is written");
+        drop(database);
+        assert!(path.metadata().expect("a file").len() > 0);
+        let read = super::super::Sqlite::open_to_read(&path);
+        assert!(read.expect("no stranger's file").is_none());
+        super::super::Sqlite::open(&path).expect("made again");
     }
 
     #[test]
