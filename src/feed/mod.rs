@@ -5,12 +5,14 @@
 //! why something is none. Adding a kind is one file and one row of [`KINDS`]; everything that lists kinds reads it.
 
 pub mod archive;
+pub mod bluesky;
 pub mod contract;
 pub mod file;
 pub mod format;
 pub mod inlet;
 pub mod lines;
 pub mod sorted;
+pub mod websocket;
 
 use self::contract::Feed;
 use self::file::Context;

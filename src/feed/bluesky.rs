@@ -1,0 +1,561 @@
+//! Bluesky, by Jetstream: every public post of the network, as JSON over a websocket.
+//!
+//! Specification: <https://github.com/bluesky-social/jetstream>. Asked for are the records `app.bsky.feed.post` and
+//! nothing else; replies, quotes and edits are among them, reposts are not, since they carry no text. Both protocols
+//! are spoken: v2 of 2026, and v1, which older servers have. What the messages hold is read by `format/jetstream.rs`.
+//!
+//! The cursor names protocol, host, sequence number and time of the last event. On the same host v2 goes on at the
+//! sequence number, which is inclusive: the repeated event is left out. Everywhere else it goes on by time, a little
+//! earlier, and the store leaves the repeats out. Where a host no longer has what comes after the cursor, or began to
+//! count anew, the stretch is told as a gap: not heard, rather than silent. A new database starts at the live tip.
+//!
+//! Its manners are those of [`super::websocket`]: one connection, named, with pauses between tries that grow, and
+//! waits as it is told. `tests/it/bluesky.rs` holds it against a server that cuts, refuses, stalls and forgets.
+
+use std::convert::Infallible;
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer, Serialize};
+use tokio_tungstenite::tungstenite::http::Uri;
+
+use super::Kind;
+use super::contract::{Batch, Closed, Ending, Feed, Outlet, Standing};
+use super::file::Context;
+use super::websocket::basket::Basket;
+use super::websocket::hosts::{Hosts, Setback};
+use super::websocket::{self, Heard, MESSAGE_BYTES_MAX, Manners, Socket, fit_to_show};
+use crate::clock;
+use crate::post::{Cursor, Identity};
+use crate::time::Timestamp;
+
+/// The public posts of Bluesky.
+pub const KIND: Kind = Kind {
+    name: "bluesky",
+    about: "every public post of Bluesky, live, by Jetstream; no key, no account",
+};
+
+/// Public hosts of v2, from the protocol's documentation.
+const HOSTS_V2: [&str; 2] = [
+    "jetstream.us-east.bsky.network",
+    "jetstream.us-west.bsky.network",
+];
+/// Public hosts of v1.
+const HOSTS_V1: [&str; 4] = [
+    "jetstream1.us-east.bsky.network",
+    "jetstream2.us-east.bsky.network",
+    "jetstream1.us-west.bsky.network",
+    "jetstream2.us-west.bsky.network",
+];
+/// How far a cursor of time goes back: hosts see an event at different times, and v1 disorders them.
+const REWIND_MS: i64 = 10_000;
+/// Events older than this are what was missed; younger ones are live.
+const LIVE_MS: i64 = 30_000;
+/// A stream this close to the present is taken to have heard everything before that, once the peer shows it lives.
+const LAG_MS: i64 = 5_000;
+
+/// Settings of the feed.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Options {
+    /// Hosts of one network, in order of preference: `HOST`, `wss://HOST[:PORT]`, or `ws://HOST[:PORT]` for a server
+    /// of one's own. Empty: the public ones of the protocol.
+    pub hosts: Vec<String>,
+    /// Which protocol they speak. Default: `v2`.
+    pub protocol: Protocol,
+    /// Hosts may be in a private network or on this machine. Default: false.
+    pub allow_private: bool,
+    /// A connection without an event for so long is given up, as `"60s"`. Default: a minute, in which the public
+    /// hosts bring thousands; a server of one's own with few posts needs more.
+    #[serde(deserialize_with = "duration")]
+    pub idle_after: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            hosts: Vec::new(),
+            protocol: Protocol::V2,
+            allow_private: false,
+            idle_after: Duration::from_mins(1),
+        }
+    }
+}
+
+/// The versions of Jetstream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    /// Of August 2026, with sequence numbers.
+    V2,
+    /// Of 2024, with times alone.
+    V1,
+}
+
+/// Why the feed cannot be set up.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A host that is none.
+    #[error("read the host {0:?}: use HOST, wss://HOST or ws://HOST:PORT")]
+    Host(String),
+    /// A cursor that another feed or a later version wrote.
+    #[error("go on with bluesky at {0:?}: this is no cursor of it")]
+    Cursor(String),
+}
+
+/// The last event that was heard: what the cursor holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Position {
+    protocol: Protocol,
+    host: String,
+    /// Of v2; means nothing on another host.
+    seq: Option<u64>,
+    /// Microseconds since the Unix epoch; never later than the moment it was heard.
+    time_us: i64,
+}
+
+/// See the module.
+pub struct Bluesky {
+    protocol: Protocol,
+    hosts: Hosts,
+    manners: Manners,
+    identity: Identity,
+    position: Option<Position>,
+    /// The host no longer has what comes after the position: go on live.
+    is_lost: bool,
+}
+
+impl Bluesky {
+    /// A feed that goes on at `cursor`, or starts at the live tip.
+    pub fn new(
+        options: &Options,
+        context: Context,
+        cursor: Option<&Cursor>,
+    ) -> Result<Self, Error> {
+        let protocol = options.protocol;
+        let public = match protocol {
+            Protocol::V2 => &HOSTS_V2[..],
+            Protocol::V1 => &HOSTS_V1[..],
+        };
+        let names = if options.hosts.is_empty() {
+            public.iter().map(|&host| host.to_owned()).collect()
+        } else {
+            options.hosts.clone()
+        };
+        if let Some(wrong) = names
+            .iter()
+            .find(|name| url(protocol, name, None).is_none())
+        {
+            return Err(Error::Host(wrong.clone()));
+        }
+        let position = cursor.map(Position::read).transpose()?;
+        let mut hosts = Hosts::new(names).expect("an empty list was replaced by the public hosts");
+        if let Some(position) = &position {
+            hosts.prefer(&position.host);
+        }
+        Ok(Self {
+            protocol,
+            hosts,
+            manners: Manners {
+                allow_private: options.allow_private,
+                idle_after: Some(options.idle_after),
+                ..Manners::default()
+            },
+            identity: context.identity,
+            position,
+            is_lost: false,
+        })
+    }
+
+    /// Connects, listens and waits by turns, until the outlet closes.
+    async fn listen(mut self, outlet: Outlet) -> Result<Infallible, Closed> {
+        let cursor = self.position.as_ref().map(Position::cursor);
+        let mut basket = Basket::new(outlet, self.identity.clone(), cursor);
+        loop {
+            let (setback, why) = self.listen_once(&mut basket).await?;
+            let next = self.hosts.after(setback, clock::now(), fastrand::f64());
+            basket.stand(if next.refused {
+                Standing::Refused { why }
+            } else {
+                Standing::Waiting {
+                    until: next.at,
+                    why,
+                }
+            });
+            basket.hand_over()?;
+            let pause = next.at.as_millis() - clock::now().as_millis();
+            let pause = Duration::from_millis(u64::try_from(pause).unwrap_or(0));
+            basket.during(tokio::time::sleep(pause)).await?;
+        }
+    }
+
+    /// One connection, from the first try to its end; gives what went wrong.
+    async fn listen_once(&mut self, basket: &mut Basket) -> Result<(Setback, String), Closed> {
+        let asked = self.position.as_ref().filter(|_| !self.is_lost).cloned();
+        let url = url(self.protocol, self.hosts.current(), asked.as_ref())
+            .expect("every host was read when the feed was made");
+        let connecting = Socket::connect(&url, &self.manners);
+        let mut socket = match basket.during(connecting).await? {
+            Ok(socket) => socket,
+            Err(error) => return Ok((self.refused(&error), error.in_words())),
+        };
+        let mut session = self.begin(asked.is_some(), basket);
+        let connected = clock::start();
+        let end = loop {
+            tokio::select! {
+                biased;
+                () = basket.due() => match basket.hand_over() {
+                    Ok(held_up) => socket.excuse(held_up),
+                    Err(Closed) => break Err(Closed),
+                },
+                heard = socket.next() => match self.hear(heard, &mut session, basket) {
+                    Some(end) => break Ok(end),
+                    None if basket.is_full() => match basket.hand_over() {
+                        Ok(held_up) => socket.excuse(held_up),
+                        Err(Closed) => break Err(Closed),
+                    },
+                    None => {}
+                },
+            }
+        };
+        socket.close().await;
+        if session.has_delivered {
+            self.hosts.delivered(connected.elapsed());
+        }
+        end
+    }
+
+    /// What a connection that was not made means for the next one.
+    fn refused(&mut self, error: &websocket::Error) -> Setback {
+        let websocket::Error::Answer {
+            status: 400, words, ..
+        } = error
+        else {
+            return error.setback();
+        };
+        let Some(position) = &mut self.position else {
+            return error.setback();
+        };
+        if words.contains(wire::CURSOR_TOO_OLD) {
+            self.is_lost = true;
+            Setback::Failed
+        } else if position.seq.is_some() && !words.contains('{') {
+            // The reason has not come along. A time is never refused, only moved up: ask by it.
+            position.seq = None;
+            Setback::Failed
+        } else {
+            error.setback()
+        }
+    }
+
+    fn begin(&mut self, resumes: bool, basket: &mut Basket) -> Session {
+        let now = clock::now();
+        if let (true, Some(position)) = (self.is_lost, &mut self.position) {
+            basket.miss(position.time()..now);
+            position.seq = None;
+        }
+        self.is_lost = false;
+        basket.stand(if resumes {
+            Standing::CatchingUp
+        } else {
+            Standing::Live
+        });
+        Session {
+            is_first: resumes,
+            is_outdated: false,
+            is_prompt: !resumes,
+            has_delivered: false,
+        }
+    }
+
+    /// Takes what the connection brings; gives why it is over, if it is.
+    fn hear(
+        &mut self,
+        heard: Result<Heard, websocket::Error>,
+        session: &mut Session,
+        basket: &mut Basket,
+    ) -> Option<(Setback, String)> {
+        let now = clock::now();
+        match heard {
+            Ok(Heard::Message(frame)) => {
+                session.has_delivered = true;
+                return self.read(&frame, session, now, basket);
+            }
+            Ok(Heard::SignOfLife) if session.is_prompt => basket.heard(earlier(now, LAG_MS)),
+            Ok(Heard::SignOfLife) => {}
+            Err(error) => {
+                if let Some(reject) = error.reject() {
+                    basket.drop_frame(reject);
+                }
+                return Some((error.setback(), error.in_words()));
+            }
+        }
+        None
+    }
+
+    fn read(
+        &mut self,
+        frame: &[u8],
+        session: &mut Session,
+        now: Timestamp,
+        basket: &mut Basket,
+    ) -> Option<(Setback, String)> {
+        match wire::read(frame) {
+            wire::Frame::Fault { name, message } => {
+                self.is_lost |= name == wire::CURSOR_TOO_OLD && self.position.is_some();
+                let why = format!("{} ends it: {name} {message}", self.hosts.current());
+                return Some((Setback::Failed, fit_to_show(&why)));
+            }
+            wire::Frame::Info { name } => {
+                session.is_outdated |= name == wire::OUTDATED_CURSOR;
+                basket.take(frame, now);
+            }
+            wire::Frame::Event { seq, time_us } => {
+                let position = Position {
+                    protocol: self.protocol,
+                    host: self.hosts.current().to_owned(),
+                    seq,
+                    time_us: time_us.min(now.as_millis() * 1_000),
+                };
+                if !self.is_repeat(&position, session) {
+                    self.take(frame, position, session, now, basket);
+                }
+            }
+            wire::Frame::Unreadable => basket.take(frame, now),
+        }
+        None
+    }
+
+    /// Whether the event was heard before. The first one after a resume is the one at the cursor; an earlier one
+    /// means that the server counts anew, so that its numbers say nothing about ours.
+    fn is_repeat(&self, event: &Position, session: &Session) -> bool {
+        let Some((last, seq)) = self.last_seq(event).zip(event.seq) else {
+            return false;
+        };
+        if session.is_first {
+            seq == last
+        } else {
+            seq <= last
+        }
+    }
+
+    /// The number of the last event, where it can be compared with that of `event`.
+    fn last_seq(&self, event: &Position) -> Option<u64> {
+        let last = self.position.as_ref()?;
+        (last.host == event.host && last.protocol == event.protocol)
+            .then_some(last.seq)
+            .flatten()
+    }
+
+    fn take(
+        &mut self,
+        frame: &[u8],
+        mut event: Position,
+        session: &mut Session,
+        now: Timestamp,
+        basket: &mut Basket,
+    ) {
+        if let (true, Some(last)) = (session.is_first, &self.position) {
+            let begins_anew = self.last_seq(&event) > event.seq;
+            let is_far = event.time_us > last.time_us.saturating_add(REWIND_MS * 1_000);
+            if begins_anew || session.is_outdated || is_far {
+                basket.miss(last.time()..event.time());
+            }
+        }
+        session.is_first = false;
+        basket.take(frame, now);
+        basket.heard(event.time());
+        let age_ms = now.as_millis() - event.time().as_millis();
+        session.is_prompt = age_ms <= LAG_MS;
+        basket.stand(if age_ms < LIVE_MS {
+            Standing::Live
+        } else {
+            Standing::CatchingUp
+        });
+        // Around the switch from replay to live v1 disorders events.
+        let last_us = self.position.as_ref().map(|last| last.time_us);
+        event.time_us = event.time_us.max(last_us.unwrap_or(0));
+        basket.cursor = Some(event.cursor());
+        self.position = Some(event);
+    }
+}
+
+/// What is known of the connection in hand.
+struct Session {
+    /// The next event is the first one after a resume.
+    is_first: bool,
+    /// The host has said that it no longer has what comes after the cursor.
+    is_outdated: bool,
+    /// The last event came hardly later than the host saw it.
+    is_prompt: bool,
+    has_delivered: bool,
+}
+
+impl Feed for Bluesky {
+    fn run(self: Box<Self>, outlet: Outlet) {
+        websocket::install_tls();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        match runtime {
+            Ok(runtime) => {
+                let Err(Closed) = runtime.block_on(self.listen(outlet));
+                // Looking up a name cannot be broken off: it may end after us.
+                runtime.shutdown_background();
+            }
+            Err(error) => {
+                let batch = Batch {
+                    ending: Some(Ending::Broken(error)),
+                    ..Batch::default()
+                };
+                // A closed outlet is how the loop says that it has enough.
+                let (Ok(()) | Err(Closed)) = outlet.send(batch);
+            }
+        }
+    }
+}
+
+impl Position {
+    fn read(cursor: &Cursor) -> Result<Self, Error> {
+        match cursor {
+            Cursor::Token(token) => {
+                serde_json::from_str(token).map_err(|_| Error::Cursor(token.clone()))
+            }
+            Cursor::Place(_) => Err(Error::Cursor("a place in a file".to_owned())),
+        }
+    }
+
+    fn cursor(&self) -> Cursor {
+        Cursor::Token(serde_json::to_string(self).expect("text and numbers are JSON"))
+    }
+
+    fn time(&self) -> Timestamp {
+        Timestamp::from_millis(self.time_us.div_euclid(1_000)).unwrap_or(Timestamp::FIRST)
+    }
+}
+
+/// `millis` before `time`, or the first instant there is.
+fn earlier(time: Timestamp, millis: i64) -> Timestamp {
+    Timestamp::from_millis(time.as_millis() - millis).unwrap_or(Timestamp::FIRST)
+}
+
+/// What to ask `host` for, to go on after `position` or from the live tip; none if `host` is no host.
+fn url(protocol: Protocol, host: &str, position: Option<&Position>) -> Option<Uri> {
+    let origin = if host.contains("://") {
+        host.to_owned()
+    } else {
+        format!("wss://{host}")
+    };
+    let origin = Uri::from_str(origin.trim_end_matches('/')).ok()?;
+    let is_websocket = matches!(origin.scheme_str(), Some("ws" | "wss"));
+    if !is_websocket || origin.path() != "/" || origin.query().is_some() {
+        return None;
+    }
+    let path = match protocol {
+        Protocol::V2 => {
+            "xrpc/network.bsky.jetstream.subscribeEvents?kinds=commit&collections=app.bsky.feed.post"
+        }
+        Protocol::V1 => "subscribe?wantedCollections=app.bsky.feed.post",
+    };
+    let cursor = position.map_or_else(String::new, |position| {
+        format!("&cursor={}", cursor_for(protocol, host, position))
+    });
+    // A frame over our cap would end the connection, again after each resume: the server shall leave it out.
+    let asked = format!("{origin}{path}&maxMessageSizeBytes={MESSAGE_BYTES_MAX}{cursor}");
+    Uri::from_str(&asked).ok()
+}
+
+/// The sequence number where `host` gave it, else a time in microseconds.
+fn cursor_for(protocol: Protocol, host: &str, position: &Position) -> i128 {
+    let is_same = (protocol, host) == (position.protocol, &*position.host);
+    match position.seq {
+        Some(seq) if is_same && protocol == Protocol::V2 => i128::from(seq),
+        _ => i128::from(position.time_us) - i128::from(REWIND_MS) * 1_000,
+    }
+}
+
+/// A duration as people write it: `"60s"`, `"10m"`.
+fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let signed: jiff::SignedDuration = text.parse().map_err(serde::de::Error::custom)?;
+    Duration::try_from(signed).map_err(serde::de::Error::custom)
+}
+
+/// The envelopes of both protocols, as far as the cursor needs them; the posts in them are read by `format/`.
+mod wire {
+    use std::borrow::Cow;
+
+    use serde::Deserialize;
+
+    use crate::time::Timestamp;
+
+    /// The host no longer has the event at the cursor.
+    pub(super) const CURSOR_TOO_OLD: &str = "CursorTooOld";
+    /// The host no longer has the time at the cursor, and has moved it up.
+    pub(super) const OUTDATED_CURSOR: &str = "OutdatedCursor";
+
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Envelope<'a> {
+        #[serde(borrow, rename = "$type")]
+        kind: Cow<'a, str>,
+        #[serde(borrow)]
+        error: Cow<'a, str>,
+        #[serde(borrow)]
+        message: Cow<'a, str>,
+        #[serde(borrow)]
+        payload: Option<Payload<'a>>,
+        time_us: Option<i64>,
+    }
+
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Payload<'a> {
+        #[serde(borrow, rename = "$type")]
+        kind: Cow<'a, str>,
+        #[serde(borrow)]
+        name: Cow<'a, str>,
+        seq: Option<u64>,
+        #[serde(borrow)]
+        time: Cow<'a, str>,
+    }
+
+    /// What a frame is.
+    pub(super) enum Frame {
+        /// The server is about to close.
+        Fault { name: String, message: String },
+        /// Something about the stream itself.
+        Info { name: String },
+        /// Something that happened, with its place.
+        Event { seq: Option<u64>, time_us: i64 },
+        /// Anything else: it has no place.
+        Unreadable,
+    }
+
+    pub(super) fn read(frame: &[u8]) -> Frame {
+        let Ok(envelope) = serde_json::from_slice::<Envelope<'_>>(frame) else {
+            return Frame::Unreadable;
+        };
+        if envelope.kind == "error" {
+            return Frame::Fault {
+                name: envelope.error.into_owned(),
+                message: envelope.message.into_owned(),
+            };
+        }
+        match (envelope.payload, envelope.time_us) {
+            (Some(payload), _) if payload.kind.ends_with("#info") => Frame::Info {
+                name: payload.name.into_owned(),
+            },
+            (Some(payload), _) => match (payload.seq, payload.time.parse::<Timestamp>()) {
+                (Some(seq), Ok(time)) => Frame::Event {
+                    seq: Some(seq),
+                    time_us: time.as_millis() * 1_000,
+                },
+                _ => Frame::Unreadable,
+            },
+            (None, Some(time_us)) if time_us > 0 => Frame::Event { seq: None, time_us },
+            _ => Frame::Unreadable,
+        }
+    }
+}

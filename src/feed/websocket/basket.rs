@@ -1,0 +1,128 @@
+//! What a live feed has heard and not yet handed over.
+//!
+//! The loop stands still while it waits for a feed, so a live feed hands something over twice a second, if only the
+//! time up to which it has heard. That is also how it learns that the outlet has closed: within half a second,
+//! whatever it was waiting for.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
+
+use crate::feed::contract::{BATCH_ITEMS_MAX, Batch, Closed, Outlet, Standing};
+use crate::feed::format;
+use crate::post::{Cursor, Identity, Item, Reject};
+use crate::time::Timestamp;
+
+/// How often something is handed over.
+const HAND_OVER_EVERY: Duration = Duration::from_millis(500);
+/// A post may come from this far in the future, for clocks that differ.
+const FUTURE_MAX_MS: i64 = 5 * 60 * 1_000;
+
+/// See the module.
+pub struct Basket {
+    /// Where the feed resumes after what is in here.
+    pub cursor: Option<Cursor>,
+    outlet: Outlet,
+    identity: Identity,
+    batch: Batch,
+    heard_until: Option<Timestamp>,
+    standing: Option<Standing>,
+    ticks: Interval,
+    frames: u64,
+}
+
+impl Basket {
+    /// An empty one, inside a tokio runtime.
+    pub fn new(outlet: Outlet, identity: Identity, cursor: Option<Cursor>) -> Self {
+        let mut ticks = interval(HAND_OVER_EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Self {
+            cursor,
+            outlet,
+            identity,
+            batch: Batch::default(),
+            heard_until: None,
+            standing: None,
+            ticks,
+            frames: 0,
+        }
+    }
+
+    /// Reads what one frame holds.
+    pub fn take(&mut self, frame: &[u8], now: Timestamp) {
+        self.frames += 1;
+        let mut items = Vec::new();
+        format::read(frame, &mut items);
+        for item in items {
+            match item {
+                Ok(Item::Post(post)) if post.at.as_millis() > now.as_millis() + FUTURE_MAX_MS => {
+                    self.batch.drop_line(self.frames, Reject::Future);
+                }
+                Ok(Item::Post(post)) => self.batch.posts.push(post.anonymise(&self.identity)),
+                Ok(Item::Skipped) => self.batch.skipped += 1,
+                Err(reject) => self.batch.drop_line(self.frames, reject),
+            }
+        }
+    }
+
+    /// Counts a frame that was not even read.
+    pub fn drop_frame(&mut self, reject: Reject) {
+        self.frames += 1;
+        self.batch.drop_line(self.frames, reject);
+    }
+
+    /// Everything up to `time` has been heard; this never goes back.
+    pub fn heard(&mut self, time: Timestamp) {
+        self.heard_until = self.heard_until.max(Some(time));
+    }
+
+    /// What lies in `gap` cannot be heard any more.
+    pub fn miss(&mut self, gap: Range<Timestamp>) {
+        if gap.start < gap.end {
+            self.batch.gaps.push(gap);
+        }
+    }
+
+    /// How the feed stands; told when it has changed.
+    pub fn stand(&mut self, standing: Standing) {
+        if self.standing.as_ref() != Some(&standing) {
+            self.standing = Some(standing.clone());
+            self.batch.standing = Some(standing);
+        }
+    }
+
+    /// Whether no more should be put in.
+    pub fn is_full(&self) -> bool {
+        self.batch.items() >= BATCH_ITEMS_MAX
+    }
+
+    /// Waits till it is time to hand over.
+    pub async fn due(&mut self) {
+        self.ticks.tick().await;
+    }
+
+    /// Hands over what is in here, and gives the time that the loop made us wait.
+    pub fn hand_over(&mut self) -> Result<Duration, Closed> {
+        let started = Instant::now();
+        let mut batch = std::mem::take(&mut self.batch);
+        batch.cursor.clone_from(&self.cursor);
+        batch.heard_until = self.heard_until;
+        self.outlet.send(batch)?;
+        Ok(started.elapsed())
+    }
+
+    /// Waits for `work`, handing over meanwhile.
+    pub async fn during<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Closed> {
+        tokio::pin!(work);
+        loop {
+            tokio::select! {
+                biased;
+                () = self.due() => {
+                    self.hand_over()?;
+                }
+                done = &mut work => return Ok(done),
+            }
+        }
+    }
+}
