@@ -106,7 +106,7 @@ pub(super) fn execute(_: &Args, global: &Global, out: Out<'_>) -> Result<(), Err
                 grouped(feed.posts),
                 feed.newest
                     .map_or_else(String::new, |minute| local_long(minute, &config.tz)),
-                plain(feed.standing.as_deref().unwrap_or("read")),
+                plain(standing_and_reason(feed).0),
                 plain(&feed.name),
             ]
         })
@@ -119,5 +119,21 @@ pub(super) fn execute(_: &Args, global: &Global, out: Out<'_>) -> Result<(), Err
         text("FEED"),
     ];
     write!(out, "{}", table(&columns, rows))?;
+    for feed in &feeds {
+        if let (_, Some(reason)) = standing_and_reason(feed) {
+            writeln!(out, "\n{}: {}", plain(&feed.name), plain(reason))?;
+        }
+    }
     Ok(())
+}
+
+/// How a feed stands, and why, where there is a reason to tell.
+fn standing_and_reason(feed: &FeedRow) -> (&str, Option<&str>) {
+    match &feed.standing {
+        None => ("read", None),
+        Some(standing) => match standing.split_once(" because ") {
+            None => (standing, None),
+            Some((short, reason)) => (short, Some(reason)),
+        },
+    }
 }

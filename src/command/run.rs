@@ -226,7 +226,9 @@ fn start_live(
     let id = ledger.feed(&feed.name, kind)?;
     let cursor = ledger.cursor(id)?;
     tracker.expect_feed(id, true);
-    inlet.start_live(id, (feed.start)(context.clone(), cursor.as_ref()));
+    let started = (feed.start)(context.clone(), cursor.as_ref());
+    let ready = started.map_err(|why| Error::Usage(format!("read {}: {why}", feed.name)))?;
+    inlet.start_live(id, ready);
     Ok(Source {
         id,
         kind,

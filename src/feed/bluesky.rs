@@ -19,12 +19,12 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize};
 use tokio_tungstenite::tungstenite::http::Uri;
 
-use super::Kind;
 use super::contract::{Batch, Closed, Ending, Feed, Outlet, Standing};
 use super::file::Context;
 use super::websocket::basket::Basket;
 use super::websocket::hosts::{Hosts, Setback};
 use super::websocket::{self, Heard, MESSAGE_BYTES_MAX, Manners, Socket, fit_to_show};
+use super::{Asked, Kind, LiveFeed};
 use crate::clock;
 use crate::post::{Cursor, Identity};
 use crate::time::Timestamp;
@@ -33,7 +33,32 @@ use crate::time::Timestamp;
 pub const KIND: Kind = Kind {
     name: "bluesky",
     about: "every public post of Bluesky, live, by Jetstream; no key, no account",
+    open: Some(open),
 };
+
+/// `bluesky:` for the public hosts, `bluesky:HOST` for one, or a table with [`Options`].
+fn open(asked: Asked) -> Result<LiveFeed, String> {
+    let options: Options = match asked {
+        Asked::Url(host) if host.is_empty() => Options::default(),
+        Asked::Url(host) => Options {
+            hosts: vec![host],
+            ..Options::default()
+        },
+        Asked::Table(table) => table.try_into().map_err(|error| error.to_string())?,
+    };
+    let name = match &options.hosts[..] {
+        [] => KIND.name.to_owned(),
+        hosts => format!("{}:{}", KIND.name, hosts.join(",")),
+    };
+    Ok(LiveFeed {
+        name,
+        start: Box::new(move |context, cursor| {
+            let feed =
+                Bluesky::new(&options, context, cursor).map_err(|error| error.to_string())?;
+            Ok(Box::new(feed))
+        }),
+    })
+}
 
 /// Public hosts of v2, from the protocol's documentation.
 const HOSTS_V2: [&str; 2] = [

@@ -38,8 +38,8 @@ pub enum Asked {
     Table(toml::Table),
 }
 
-/// Starts a live feed at its cursor, or at what happens now.
-pub type Start = Box<dyn FnOnce(Context, Option<&Cursor>) -> Box<dyn Feed>>;
+/// Starts a live feed at its cursor, or at what happens now; or says why the cursor is none of its own.
+pub type Start = Box<dyn FnOnce(Context, Option<&Cursor>) -> Result<Box<dyn Feed>, String>>;
 
 /// A live feed, ready to be started.
 pub struct LiveFeed {
@@ -50,7 +50,7 @@ pub struct LiveFeed {
 }
 
 /// Every kind.
-pub const KINDS: &[Kind] = &[file::KIND];
+pub const KINDS: &[Kind] = &[file::KIND, bluesky::KIND];
 
 /// The kind with this name.
 pub fn kind(name: &str) -> Option<&'static Kind> {
