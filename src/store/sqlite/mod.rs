@@ -55,7 +55,10 @@ impl Sqlite {
     pub fn open(path: &Path) -> Result<Self, Error> {
         if path.exists() {
             // A stranger's file is not even given a lock file.
-            drop(Self::open_to_read(path)?);
+            match Self::open_to_read(path) {
+                Err(error) if !is_half_made(&error) => return Err(error),
+                Ok(_) | Err(_) => {}
+            }
         }
         let lock = lock(path)?;
         let mut database = Connection::open(path).map_err(|error| on_open(error, path))?;
@@ -113,6 +116,11 @@ impl Sqlite {
     pub fn check(&self) -> Result<Vec<String>, Error> {
         read::check(&self.database)
     }
+}
+
+/// Whether a reader cannot help: the maker of the file was killed, and only a writer may clear up after it.
+fn is_half_made(error: &Error) -> bool {
+    matches!(error, Error::Sql { source, .. } if source.sqlite_error_code() == Some(ErrorCode::ReadOnly))
 }
 
 fn lock(path: &Path) -> Result<File, Error> {
