@@ -28,7 +28,6 @@ CONSOLE = re.compile(r"(?<=^```console\n).*?(?=^```$)", re.MULTILINE | re.DOTALL
 
 # The picture, in CSS pixels; it is drawn at one and a half times that.
 LETTER, LINE, MARGIN = 9.04, 24, 22
-LABEL = "A reconstruction in our own words, not real posts."
 # DejaVu draws Arabic to the width of its cells, which no reader is used to.
 PAGE = """<!doctype html><meta charset="utf-8"><style>
 @font-face {{ font-family: Arabic; src: local("Noto Sans Arabic"), local("NotoSansArabic-Regular");
@@ -89,7 +88,7 @@ def run(command, folder):
 
 
 def draw(block):
-    lines = [*block.rstrip().splitlines(), "", LABEL]
+    lines = block.rstrip().splitlines()
     page = PAGE.format(text="\n".join(map(coloured, lines)), line=LINE, margin=MARGIN)
     width = math.ceil(LETTER * max(map(len, lines))) + 2 * MARGIN
     height = LINE * len(lines) + 2 * MARGIN
@@ -106,7 +105,7 @@ def coloured(line):
     """A line of the terminal as HTML; a hashtag is a run of its own, so that Arabic reads from its own side."""
     if line.startswith("$ "):
         return f'<span class="typed">{html.escape(line)}</span>'
-    if line.startswith("SERVICE") or line == LABEL:
+    if line.startswith("SERVICE"):
         return f'<span class="dim">{html.escape(line)}</span>'
     return re.sub(r"(#\S+)$", r'<bdi class="hashtag">\1</bdi>', html.escape(line))
 
