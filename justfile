@@ -1,6 +1,8 @@
 # What the checks run, and what to run before a commit. `just --list` shows all of it.
 
 demo_posts := "data/demo/whatsapp-2022-10-25.ndjson.zst"
+# Count series with labels; not in this tree.
+series := "../shared/detection"
 
 # Everything that must pass before a commit.
 default: check test
@@ -9,18 +11,47 @@ default: check test
 check:
     cargo fmt --check
     cargo check --lib --no-default-features
-    cargo clippy --all-targets -- -D warnings
-
-# Licences and sources of the dependencies (needs cargo-deny).
-deny:
-    cargo deny check licenses bans sources
+    cargo clippy --all-targets --all-features -- -D warnings
 
 # All that runs without a server.
 test:
     cargo test
 
+# What a change must pass to land, as it runs on a new machine.
+ci:
+    .ci/run
+
+# Fifty kills in the middle of a run, after which the counts must be the same; prints how many landed.
+kills:
+    cargo test --test it replay:: -- --nocapture
+
+# Licences and sources of the dependencies (needs cargo-deny).
+deny:
+    cargo deny check licenses bans sources
+
+# Posts, hashtags and buckets per second.
 bench:
     cargo bench
+
+# The detector's scores on series with labels: Twitter counts by rarity, synthetic outages by the rule.
+detect-bench:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    if [ ! -f "{{ series }}/score.py" ]; then
+        echo "{{ series }} is not there: nothing to score"
+        exit
+    fi
+    cargo build --release --quiet
+    mkdir -p target/detection/nab target/detection/series
+    for file in "{{ series }}"/nab/Twitter_volume_*.csv; do
+        ticker=${file##*_}
+        target/release/downtrend backtest --rarity -o "target/detection/nab/$ticker" "$file"
+    done
+    for file in "{{ series }}"/synth/t*.csv; do
+        target/release/downtrend backtest -o "target/detection/series/${file##*/}" "$file"
+    done
+    python3 "{{ series }}/score.py" nab target/detection/nab
+    python3 "{{ series }}/score.py" series target/detection/series
 
 # Counts the demo into a database of its own and lists the outages in it.
 demo:
@@ -29,3 +60,12 @@ demo:
 # Makes the demo anew after a sentence was mended: commit what changes.
 make-demo:
     cargo run --release --example make_demo
+
+# Runs the commands of README.md again and writes down what they print (needs Python 3).
+readme:
+    cargo build --release
+    docs/shown.py readme
+
+# Draws the picture of README.md from its first console block (needs Python 3 and Chromium).
+picture: readme
+    docs/shown.py picture
