@@ -3,7 +3,7 @@
 //! Puts the posts into `data/demo/whatsapp-2022-10-25.ndjson.zst` and what is true of them into
 //! `data/demo/truth.json`, and prints the latter. Nothing here is drawn from real posts: the sentences are our own
 //! (`data/demo/sentences/`), the volumes follow published figures (`data/demo/README.md`). Run it after mending a
-//! sentence, and commit both files; `tests/demo.rs` fails as long as they lag behind.
+//! sentence, and commit both files; `tests/it/demo.rs` fails as long as they lag behind.
 
 mod reconstruction;
 

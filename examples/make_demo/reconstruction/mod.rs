@@ -8,7 +8,7 @@
 //! The curves follow what was published (`data/demo/README.md`); the rest of the world goes on around them: a feast, a
 //! cyclone, a cricket match and an eclipse that all happened in those days, and a campaign that did not.
 //!
-//! `tests/demo.rs` recounts the truth from the posts without asking anything here.
+//! `tests/it/demo.rs` recounts the truth from the posts without asking anything here.
 
 mod crowd;
 mod dice;
