@@ -14,7 +14,7 @@
 
 use std::convert::Infallible;
 use std::str::FromStr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Deserializer, Serialize};
 use tokio_tungstenite::tungstenite::http::Uri;
@@ -198,7 +198,7 @@ impl Bluesky {
         let cursor = self.position.as_ref().map(Position::cursor);
         let mut basket = Basket::new(outlet, self.identity.clone(), cursor);
         loop {
-            let (setback, why) = self.listen_once(&mut basket).await?;
+            let (setback, why) = Box::pin(self.listen_once(&mut basket)).await?;
             let next = self.hosts.after(setback, clock::now(), fastrand::f64());
             basket.stand(if next.refused {
                 Standing::Refused { why }
@@ -220,13 +220,12 @@ impl Bluesky {
         let asked = self.position.as_ref().filter(|_| !self.is_lost).cloned();
         let url = url(self.protocol, self.hosts.current(), asked.as_ref())
             .expect("every host was read when the feed was made");
-        let connecting = Socket::connect(&url, &self.manners);
+        let connecting = Box::pin(Socket::connect(&url, &self.manners));
         let mut socket = match basket.during(connecting).await? {
             Ok(socket) => socket,
             Err(error) => return Ok((self.refused(&error), error.in_words())),
         };
         let mut session = self.begin(asked.is_some(), basket);
-        let connected = clock::start();
         let end = loop {
             tokio::select! {
                 biased;
@@ -245,8 +244,8 @@ impl Bluesky {
             }
         };
         socket.close().await;
-        if session.has_delivered {
-            self.hosts.delivered(connected.elapsed());
+        if let Some(since) = session.delivers_since {
+            self.hosts.delivered(since.elapsed());
         }
         end
     }
@@ -290,7 +289,7 @@ impl Bluesky {
             is_first: resumes,
             is_outdated: false,
             is_prompt: !resumes,
-            has_delivered: false,
+            delivers_since: None,
         }
     }
 
@@ -304,7 +303,7 @@ impl Bluesky {
         let now = clock::now();
         match heard {
             Ok(Heard::Message(frame)) => {
-                session.has_delivered = true;
+                session.delivers_since.get_or_insert_with(clock::start);
                 return self.read(&frame, session, now, basket);
             }
             Ok(Heard::SignOfLife) if session.is_prompt => basket.heard(earlier(now, LAG_MS)),
@@ -414,7 +413,8 @@ struct Session {
     is_outdated: bool,
     /// The last event came hardly later than the host saw it.
     is_prompt: bool,
-    has_delivered: bool,
+    /// When the first message came.
+    delivers_since: Option<Instant>,
 }
 
 impl Feed for Bluesky {
@@ -581,6 +581,137 @@ mod wire {
             },
             (None, Some(time_us)) if time_us > 0 => Frame::Event { seq: None, time_us },
             _ => Frame::Unreadable,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOST: &str = "jetstream.us-east.bsky.network";
+
+    fn position(seq: Option<u64>) -> Position {
+        Position {
+            protocol: Protocol::V2,
+            host: HOST.to_owned(),
+            seq,
+            time_us: 1_783_175_888_090_631,
+        }
+    }
+
+    fn asked(protocol: Protocol, host: &str, position: Option<&Position>) -> String {
+        url(protocol, host, position).expect("a host").to_string()
+    }
+
+    fn feed(options: &Options, cursor: Option<&Cursor>) -> Result<Bluesky, Error> {
+        let context = Context {
+            identity: Identity::new([0; 16]),
+            now: Timestamp::FIRST,
+        };
+        Bluesky::new(options, context, cursor)
+    }
+
+    #[test]
+    fn a_sequence_number_is_for_the_host_that_gave_it_and_a_time_for_every_other() {
+        let position = position(Some(77));
+        assert_eq!(
+            asked(Protocol::V2, HOST, Some(&position)),
+            "wss://jetstream.us-east.bsky.network/xrpc/network.bsky.jetstream.subscribeEvents\
+             ?kinds=commit&collections=app.bsky.feed.post&maxMessageSizeBytes=1048576&cursor=77"
+        );
+        let by_time = "&cursor=1783175878090631";
+        assert!(asked(Protocol::V2, "ws://[::1]:7/", Some(&position)).ends_with(by_time));
+        assert!(asked(Protocol::V1, HOST, Some(&position)).ends_with(by_time));
+        assert_eq!(
+            asked(Protocol::V1, "ws://localhost:6008", None),
+            "ws://localhost:6008/subscribe?wantedCollections=app.bsky.feed.post&maxMessageSizeBytes=1048576"
+        );
+    }
+
+    #[test]
+    fn what_is_no_host_is_refused_before_anything_is_connected_to() {
+        for wrong in [
+            "",
+            "https://a",
+            "wss://a/path",
+            "wss://a?x=1",
+            "a b",
+            "wss://",
+        ] {
+            let options = Options {
+                hosts: vec![HOST.to_owned(), wrong.to_owned()],
+                ..Options::default()
+            };
+            assert!(
+                matches!(feed(&options, None), Err(Error::Host(_))),
+                "{wrong}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_cursor_is_read_as_it_was_written_and_its_host_is_asked_first() {
+        let last = Position {
+            host: HOSTS_V2[1].to_owned(),
+            ..position(Some(77))
+        };
+        let feed = feed(&Options::default(), Some(&last.cursor())).expect("our own cursor");
+        assert_eq!(feed.hosts.current(), HOSTS_V2[1]);
+        assert_eq!(feed.position, Some(last));
+    }
+
+    #[test]
+    fn a_cursor_of_another_feed_is_refused() {
+        for token in [
+            "",
+            "{}",
+            "7",
+            r#"{"protocol":"v9","host":"a","seq":1,"time_us":1}"#,
+        ] {
+            let cursor = Cursor::Token(token.to_owned());
+            let made = feed(&Options::default(), Some(&cursor));
+            assert!(matches!(made, Err(Error::Cursor(_))), "{token}");
+        }
+    }
+
+    #[test]
+    fn options_are_read_as_people_write_them_and_an_unknown_one_is_an_error() {
+        let read = |text| serde_json::from_str::<Options>(text);
+        let options = read(r#"{"hosts":["a"],"protocol":"v1","idle_after":"10m"}"#).expect("good");
+        assert_eq!((options.protocol, options.hosts.len()), (Protocol::V1, 1));
+        assert_eq!(options.idle_after, Duration::from_mins(10));
+        for wrong in [
+            r#"{"host":"a"}"#,
+            r#"{"idle_after":"-1s"}"#,
+            r#"{"protocol":"v3"}"#,
+        ] {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn only_what_happened_has_a_place() {
+        let is_event =
+            |frame: &str| matches!(wire::read(frame.as_bytes()), wire::Frame::Event { .. });
+        for event in [
+            r#"{"$type":"message","payload":{"$type":"x#commit","seq":1,"time":"2026-11-22T07:00:00.329308Z"}}"#,
+            r#"{"$type":"message","payload":{"$type":"x#identity","seq":1,"time":"2026-11-22T07:00:00Z","identity":{"seq":9}}}"#,
+            r#"{"did":"did:plc:a","time_us":1783175888090631,"kind":"account","cursor":5}"#,
+        ] {
+            assert!(is_event(event), "{event}");
+        }
+        for other in [
+            r#"{"$type":"message","payload":{"$type":"x#info","name":"OutdatedCursor","seq":1,"time":"2026-11-22T07:00:00Z"}}"#,
+            r#"{"$type":"message","payload":{"$type":"x#commit","seq":-1,"time":"2026-11-22T07:00:00Z"}}"#,
+            r#"{"$type":"message","payload":{"$type":"x#commit","seq":1,"time":"soon"}}"#,
+            r#"{"$type":"error","error":"CursorTooOld","time_us":5}"#,
+            r#"{"time_us":-5}"#,
+            r#"{"time_us":"5"}"#,
+            "[]",
+            "",
+        ] {
+            assert!(!is_event(other), "{other}");
         }
     }
 }

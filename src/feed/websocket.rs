@@ -154,10 +154,11 @@ impl Error {
     /// What the next try should make of it.
     pub fn setback(&self) -> Setback {
         match self {
-            Self::Private { .. } => Setback::Refused,
-            Self::Answer { status, .. } if matches!(status, 400 | 401 | 403 | 404 | 410) => {
-                Setback::Refused
-            }
+            Self::Private { .. }
+            | Self::Answer {
+                status: 400 | 401 | 403 | 404 | 410,
+                ..
+            } => Setback::Refused,
             Self::Answer {
                 status: 429 | 503,
                 retry_after: Some(wait),

@@ -1,6 +1,7 @@
 //! The integration tests: one binary, a module a theme. None needs a server or the network.
 
 mod architecture;
+mod bluesky;
 mod cli;
 mod demo;
 mod demo_run;
@@ -13,3 +14,4 @@ mod order;
 mod payloads;
 mod replay;
 mod support;
+mod websocket;

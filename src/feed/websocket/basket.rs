@@ -114,7 +114,7 @@ impl Basket {
 
     /// Waits for `work`, handing over meanwhile.
     pub async fn during<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Closed> {
-        tokio::pin!(work);
+        let mut work = Box::pin(work);
         loop {
             tokio::select! {
                 biased;

@@ -46,7 +46,7 @@ pub struct Next {
 /// Hosts that serve the same stream, at least one.
 #[derive(Debug)]
 pub struct Hosts {
-    hosts: Vec<Host>,
+    ring: Vec<Host>,
     current: usize,
     setbacks_in_a_row: u32,
 }
@@ -62,7 +62,7 @@ struct Host {
 impl Hosts {
     /// In order of preference; none if there is no name.
     pub fn new(names: impl IntoIterator<Item = String>) -> Option<Self> {
-        let hosts: Vec<Host> = names
+        let ring: Vec<Host> = names
             .into_iter()
             .map(|name| Host {
                 name,
@@ -71,8 +71,8 @@ impl Hosts {
                 refused: false,
             })
             .collect();
-        (!hosts.is_empty()).then_some(Self {
-            hosts,
+        (!ring.is_empty()).then_some(Self {
+            ring,
             current: 0,
             setbacks_in_a_row: 0,
         })
@@ -80,21 +80,21 @@ impl Hosts {
 
     /// Makes the host of that name the current one, if it is among them.
     pub fn prefer(&mut self, name: &str) {
-        if let Some(at) = self.hosts.iter().position(|host| host.name == name) {
+        if let Some(at) = self.ring.iter().position(|host| host.name == name) {
             self.current = at;
         }
     }
 
     /// The host to talk to.
     pub fn current(&self) -> &str {
-        &self.hosts[self.current].name
+        &self.ring[self.current].name
     }
 
     /// The current host has delivered for this long.
     pub fn delivered(&mut self, duration: Duration) {
         if duration >= GOOD_AFTER {
             self.setbacks_in_a_row = 0;
-            self.hosts[self.current].failures_in_a_row = 0;
+            self.ring[self.current].failures_in_a_row = 0;
         }
     }
 
@@ -103,11 +103,11 @@ impl Hosts {
         let earliest = later(now, self.next_pause(draw));
         self.blame_current(setback, now);
         let wait = |host: &Host| host.not_before.max(earliest);
-        let ring = (0..self.hosts.len()).map(|step| (self.current + step) % self.hosts.len());
-        self.current = ring
-            .min_by_key(|&at| wait(&self.hosts[at]))
+        let turns = (0..self.ring.len()).map(|step| (self.current + step) % self.ring.len());
+        self.current = turns
+            .min_by_key(|&at| wait(&self.ring[at]))
             .expect("there is at least one host");
-        let host = &self.hosts[self.current];
+        let host = &self.ring[self.current];
         Next {
             at: wait(host),
             refused: host.refused,
@@ -123,7 +123,7 @@ impl Hosts {
 
     /// Remembers the setback, and gives the turn to the next host where that is due.
     fn blame_current(&mut self, setback: Setback, now: Timestamp) {
-        let host = &mut self.hosts[self.current];
+        let host = &mut self.ring[self.current];
         host.refused = setback == Setback::Refused;
         host.failures_in_a_row += 1;
         match setback {
@@ -133,7 +133,7 @@ impl Hosts {
             Setback::Refused => host.not_before = later(now, REFUSED_PAUSE),
         }
         host.failures_in_a_row = 0;
-        self.current = (self.current + 1) % self.hosts.len();
+        self.current = (self.current + 1) % self.ring.len();
     }
 }
 
