@@ -8,8 +8,10 @@ pub mod archive;
 pub mod contract;
 pub mod file;
 pub mod format;
+pub mod http;
 pub mod inlet;
 pub mod lines;
+pub mod mastodon;
 pub mod sorted;
 
 /// A kind of feed.

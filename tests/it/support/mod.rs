@@ -1,5 +1,7 @@
 //! What the integration tests have in common.
 
+pub(crate) mod http;
+
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
