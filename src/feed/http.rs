@@ -19,8 +19,8 @@ use std::fmt;
 use std::time::Duration;
 
 use reqwest::header::{
-    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CACHE_CONTROL, CONTENT_ENCODING, ETAG, HeaderMap,
-    HeaderName, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, LOCATION,
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG,
+    HeaderMap, HeaderName, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, LOCATION,
 };
 use reqwest::{Client, Response, StatusCode, Url};
 
@@ -155,8 +155,10 @@ pub enum Answer {
 /// A page and what was said about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page {
-    /// Decoded.
+    /// Decompressed.
     pub bytes: Vec<u8>,
+    /// The encoding of its letters, as `Content-Type` names it.
+    pub charset: Option<String>,
     /// For the next request.
     pub validators: Option<Validators>,
     /// Where it was in the end.
@@ -276,6 +278,7 @@ impl Fetcher {
             return Err(without_page(status, response.headers(), url));
         }
         let validators = validators(response.headers(), url);
+        let charset = charset(response.headers());
         let bytes = self.body(response, url).await?;
         if let Some(title) = title_of_web_page(&bytes) {
             let why = format!(
@@ -286,6 +289,7 @@ impl Fetcher {
         }
         Ok(Answer::Body(Box::new(Page {
             bytes,
+            charset,
             validators,
             final_url: url.clone(),
             permanent_redirect,
@@ -435,14 +439,24 @@ fn validators(headers: &HeaderMap, url: &Url) -> Option<Validators> {
 
 /// `max-age` of `Cache-Control`.
 fn max_age(headers: &HeaderMap) -> Option<Duration> {
-    let seconds = text(headers, &CACHE_CONTROL)?
-        .split(',')
-        .find_map(|directive| {
-            let (name, value) = directive.split_once('=')?;
-            let is_max_age = name.trim().eq_ignore_ascii_case("max-age");
-            is_max_age.then(|| value.trim().trim_matches('"').parse().ok())?
-        })?;
+    let seconds = parameter(&text(headers, &CACHE_CONTROL)?, ',', "max-age")?
+        .parse()
+        .ok()?;
     Some(Duration::from_secs(seconds))
+}
+
+/// `charset` of `Content-Type`.
+fn charset(headers: &HeaderMap) -> Option<String> {
+    parameter(&text(headers, &CONTENT_TYPE)?, ';', "charset").map(str::to_owned)
+}
+
+/// The value of a parameter in a header, without its quotes.
+fn parameter<'a>(header: &'a str, separator: char, name: &str) -> Option<&'a str> {
+    header.split(separator).find_map(|pair| {
+        let (found, value) = pair.split_once('=')?;
+        let is_it = found.trim().eq_ignore_ascii_case(name);
+        is_it.then(|| value.trim().trim_matches('"'))
+    })
 }
 
 /// The title, or a word for its absence, of bytes that are a page for people: a login, a captcha, a notice.

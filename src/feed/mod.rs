@@ -13,6 +13,7 @@ pub mod inlet;
 pub mod lines;
 pub mod mastodon;
 pub mod sorted;
+pub mod syndication;
 
 /// A kind of feed.
 #[derive(Debug, Clone, Copy)]

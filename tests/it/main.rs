@@ -15,3 +15,4 @@ mod order;
 mod payloads;
 mod replay;
 mod support;
+mod syndication;
