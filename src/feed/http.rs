@@ -72,7 +72,7 @@ impl Default for Settings {
             private_host: None,
             header_timeout: Duration::from_secs(10),
             total_timeout: Duration::from_mins(2),
-            // The largest real feed seen is 5 MB.
+            // A long feed of whole articles has a few MB.
             body_bytes_max: 32 << 20,
             host_interval: Duration::from_secs(1),
         }
@@ -216,12 +216,13 @@ impl Fetcher {
         let mut is_moving_for_good = true;
         for _ in 0..=REDIRECTS_MAX {
             let response = self.send(request, &url).await?;
-            let Some(target) = redirect_target(&response) else {
-                return self.read(response, &url, moved).await;
-            };
-            let target =
-                target.ok_or_else(|| failed(&url, format_args!("redirects to no address")))?;
             let status = response.status();
+            if !matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308) {
+                return self.read(response, &url, moved).await;
+            }
+            let target = text(response.headers(), &LOCATION)
+                .and_then(|target| url.join(&target).ok())
+                .ok_or_else(|| failed(&url, format_args!("redirects to no address")))?;
             is_moving_for_good &=
                 status == StatusCode::MOVED_PERMANENTLY || status == StatusCode::PERMANENT_REDIRECT;
             if is_moving_for_good {
@@ -385,15 +386,6 @@ fn headers(request: &Request, url: &Url) -> Result<HeaderMap, Answer> {
         }
     }
     Ok(headers)
-}
-
-/// Where a redirect leads; `None` for another answer, `Some(None)` where it leads nowhere.
-fn redirect_target(response: &Response) -> Option<Option<Url>> {
-    if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
-        return None;
-    }
-    let target = text(response.headers(), &LOCATION);
-    Some(target.and_then(|target| response.url().join(&target).ok()))
 }
 
 /// A status that brings no page.

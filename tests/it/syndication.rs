@@ -8,7 +8,8 @@ use std::time::Duration;
 use downtrend::clock;
 use downtrend::feed::contract::{Batch, Ending, Feed, Outlet, Standing};
 use downtrend::feed::file::Context;
-use downtrend::feed::syndication::{Options, Syndication, parse};
+use downtrend::feed::syndication::page::parse;
+use downtrend::feed::syndication::{Options, Syndication};
 use downtrend::post::{Cursor, Identity, Reject};
 use downtrend::time::Timestamp;
 
@@ -49,7 +50,7 @@ fn wait_for(batches: &Receiver<Batch>, mut is_it: impl FnMut(&Batch) -> bool) ->
 
 /// A feed with an entry an hour.
 fn rss(hours: std::ops::Range<u32>) -> String {
-    let items: String = hours
+    let items: Vec<String> = hours
         .rev()
         .map(|hour| {
             format!(
@@ -58,6 +59,7 @@ fn rss(hours: std::ops::Range<u32>) -> String {
             )
         })
         .collect();
+    let items = items.concat();
     format!(
         "<?xml version='1.0'?><rss version='2.0'><channel><title>t</title>{items}</channel></rss>"
     )

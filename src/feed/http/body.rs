@@ -11,7 +11,7 @@ use zstd::stream::write::Decoder as ZstdDecoder;
 
 /// What we ask for: the two that the archives need as well, so that no third decoder is carried along.
 pub(super) const ACCEPT_ENCODING: &str = "zstd, gzip";
-/// Decoded bytes a byte of the wire may give. Timelines and feeds stay below 30; bombs give a thousand and more.
+/// Decoded bytes a byte of the wire may give. Text gives ten or twenty; bombs give a thousand.
 const RATIO_MAX: usize = 200;
 /// Decoded bytes that no ratio is asked of: a page of blanks is no bomb.
 const RATIO_FREE_BYTES: usize = 64 << 10;

@@ -100,7 +100,7 @@ impl BackOff {
             .saturating_mul(2_u32.saturating_pow(self.failures))
             .min(BACK_OFF_MAX);
         // Never without a pause: relays and servers block what loops.
-        BACK_OFF_MIN + (ceiling - BACK_OFF_MIN).mul_f64(random_share())
+        BACK_OFF_MIN + ceiling.saturating_sub(BACK_OFF_MIN).mul_f64(random_share())
     }
 
     /// All is well again.

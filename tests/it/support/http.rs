@@ -129,12 +129,12 @@ pub(crate) fn ok(body: impl AsRef<[u8]>, headers: &[&str]) -> Reply {
 /// Any answer.
 pub(crate) fn answer(status: &str, body: impl AsRef<[u8]>, headers: &[&str]) -> Reply {
     let body = body.as_ref();
-    let headers: String = headers
-        .iter()
-        .map(|header| format!("{header}\r\n"))
-        .collect();
+    let mut lines = headers.join("\r\n");
+    if !lines.is_empty() {
+        lines.push_str("\r\n");
+    }
     let head = format!(
-        "HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {}\r\n{headers}\r\n",
+        "HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {}\r\n{lines}\r\n",
         body.len()
     );
     Reply::Bytes([head.as_bytes(), body].concat())
