@@ -9,9 +9,12 @@ pub mod bluesky;
 pub mod contract;
 pub mod file;
 pub mod format;
+pub mod http;
 pub mod inlet;
 pub mod lines;
+pub mod mastodon;
 pub mod sorted;
+pub mod syndication;
 pub mod websocket;
 
 use self::contract::Feed;
@@ -38,6 +41,20 @@ pub enum Asked {
     Table(toml::Table),
 }
 
+impl Asked {
+    /// The options of a kind; a URL is the one under `url_key`.
+    fn options<Options: serde::de::DeserializeOwned>(
+        self,
+        url_key: &str,
+    ) -> Result<Options, String> {
+        let table = match self {
+            Self::Url(url) => toml::Table::from_iter([(url_key.to_owned(), url.into())]),
+            Self::Table(table) => table,
+        };
+        table.try_into().map_err(|error| error.to_string())
+    }
+}
+
 /// Starts a live feed at its cursor, or at what happens now; or says why the cursor is none of its own.
 pub type Start = Box<dyn FnOnce(Context, Option<&Cursor>) -> Result<Box<dyn Feed>, String>>;
 
@@ -50,7 +67,7 @@ pub struct LiveFeed {
 }
 
 /// Every kind.
-pub const KINDS: &[Kind] = &[file::KIND, bluesky::KIND];
+pub const KINDS: &[Kind] = &[file::KIND, bluesky::KIND, mastodon::KIND, syndication::KIND];
 
 /// The kind with this name.
 pub fn kind(name: &str) -> Option<&'static Kind> {

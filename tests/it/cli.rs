@@ -43,7 +43,6 @@ fn wrong_usage_is_2_and_writes_nothing() {
     let place = Place::new();
     for arguments in [
         &["run", "blusky:everything"][..],
-        &["run"],
         &["trending", "--at", "teatime"],
         &["frobnicate"],
     ] {

@@ -8,7 +8,7 @@
 use std::borrow::Cow;
 
 /// The text of an HTML fragment.
-pub(super) fn to_text(html: &str) -> Cow<'_, str> {
+pub(in crate::feed) fn to_text(html: &str) -> Cow<'_, str> {
     if !html.contains(['<', '&']) {
         return Cow::Borrowed(html);
     }

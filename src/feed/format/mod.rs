@@ -21,7 +21,7 @@ use crate::post::{Item, RawPost, Reject};
 
 mod bluesky_view;
 mod field;
-mod html;
+pub(super) mod html;
 mod jetstream;
 mod mastodon;
 mod nostr;

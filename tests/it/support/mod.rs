@@ -1,5 +1,6 @@
 //! What the integration tests have in common.
 
+pub(crate) mod http;
 pub(crate) mod jetstream;
 
 use std::path::{Path, PathBuf};
