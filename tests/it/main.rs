@@ -11,6 +11,7 @@ mod groundtruth;
 mod hashtag_cases;
 mod hashtag_conformance;
 mod ledger;
+mod live;
 mod mastodon;
 mod order;
 mod payloads;

@@ -186,16 +186,15 @@ impl Shared {
         let Some((visit, key)) = read_request(&mut stream) else {
             return;
         };
-        let manner = {
-            let mut state = self.state();
-            state.visits.push(visit.clone());
-            state.manners.pop_front().unwrap_or(Manner::Serve)
-        };
+        let manner = self.state().manners.pop_front().unwrap_or(Manner::Serve);
+        // Whoever waits for a visit may push at once: where this one starts is settled before it is known.
+        let start = self.start_of(&visit);
+        self.state().visits.push(visit.clone());
         self.changed.notify_all();
         if let Manner::Answer(status, headers, body) = manner {
             return answer(&mut stream, status, headers, body);
         }
-        let start = match self.start_of(&visit) {
+        let start = match start {
             Ok(start) => start,
             Err(body) => return answer(&mut stream, "400 Bad Request", "", &body),
         };
