@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use super::{Error, Global, Knobs, Out, lexicon_of, minute_from, moment, open_to_read};
+use super::{
+    Error, Global, Knobs, Out, known_service, lexicon_of, minute_from, moment, open_to_read,
+};
 use crate::export::{FORMATS, Format, Options};
 use crate::hashtag;
 use crate::lexicon::Lexicon;
@@ -121,7 +123,12 @@ pub(super) fn execute(args: &Args, global: &Global, out: Out<'_>) -> Result<(), 
         bucket_minutes: query.bucket_minutes,
         raw: args.raw,
     };
-    let bytes = (args.format.write)(&timelines, options);
+    let format = if global.json {
+        format("json").expect("it is in the table")
+    } else {
+        args.format
+    };
+    let bytes = (format.write)(&timelines, options);
     match &args.output {
         None => out.write_all(&bytes)?,
         Some(path) => write_beside(path, &bytes)?,
@@ -164,11 +171,12 @@ fn wanted(
         global.say(&format!("#{key} was never seen in this database."));
     }
     wanted.extend(known.into_values());
-    if args.all || args.service.is_some() {
+    let service = known_service(args.service.as_deref(), lexicon)?;
+    if args.all || service.is_some() {
         ledger.every_key(&mut |key, id| {
             let is_of_service = || {
                 let outage = lexicon.outage(key);
-                outage.is_some_and(|outage| args.service.as_deref() == Some(outage.service))
+                outage.is_some_and(|outage| service.as_deref() == Some(outage.service))
             };
             if args.all || is_of_service() {
                 wanted.insert(id);

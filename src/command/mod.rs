@@ -179,7 +179,11 @@ impl Error {
         const BAD_CONFIG: u8 = 78;
         match self {
             Self::NothingFound => 1,
-            Self::Usage(_) => 2,
+            Self::Usage(_)
+            | Self::Config(settings::Error::Value {
+                origin: settings::Origin::Flag,
+                ..
+            }) => 2,
             Self::Data(_) | Self::Feed(feed::file::Error::Changed { .. }) => BAD_DATA,
             Self::NoInput(_) | Self::Feed(_) | Self::Store(store::Error::Missing { .. }) => {
                 NO_INPUT
@@ -266,6 +270,23 @@ pub fn lexicon_of(config: &Config) -> Result<Lexicon, Error> {
     Lexicon::builtin()
         .with_user(&text)
         .map_err(|error: words::Error| failed(error.into()))
+}
+
+/// Refuses a service that the lexicon does not know, since its answer would look like silence.
+pub fn known_service(service: Option<&str>, lexicon: &Lexicon) -> Result<Option<String>, Error> {
+    let Some(service) = service else {
+        return Ok(None);
+    };
+    let asked = service.to_lowercase();
+    let services = lexicon.services();
+    if services.contains(&asked.as_str()) {
+        return Ok(Some(asked));
+    }
+    let hint = settings::nearest(&asked, services.into_iter())
+        .map_or_else(String::new, |known| format!("; did you mean {known:?}?"));
+    Err(Error::Usage(format!(
+        "find the service {service:?} in the lexicon{hint}"
+    )))
 }
 
 /// Opens the database to read from; an empty one is as good as a missing one here.

@@ -1,6 +1,6 @@
 //! `run`: the ingestion loop.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process;
 use std::sync::Arc;
@@ -30,6 +30,8 @@ use crate::trend::tracker::Tracker;
 use crate::view::spikes::{SpikeView, spikes};
 use crate::view::table::{grouped, local_long, plain};
 
+/// Heard minutes without which there is no baseline: see `docs/detector.md`.
+const BASELINE_MINUTES: u32 = 120;
 /// What is listened to when nobody names a feed.
 const DEFAULT_KIND: &str = "bluesky";
 /// From this share of late posts on, a file is called out of order.
@@ -61,6 +63,8 @@ struct Source {
     shown: String,
     /// How much of a file has been read.
     meter: Option<Meter>,
+    /// It was read before and goes on where it was left.
+    is_resumed: bool,
 }
 
 /// A feed that was asked for.
@@ -76,6 +80,7 @@ pub(super) fn execute(args: &Args, global: &Global, out: Out<'_>) -> Result<(), 
     let config = global.config(flags)?;
     let lexicon = lexicon_of(&config)?;
     let asked = open_all(args, &config)?;
+    refuse_repeats(&asked)?;
     let mut ledger = Sqlite::open(&config.db)?;
     let context = Context {
         identity: Identity::new(ledger.secret()?),
@@ -113,7 +118,8 @@ pub(super) fn execute(args: &Args, global: &Global, out: Out<'_>) -> Result<(), 
         tell(&summary, &sources, global);
         let found = spikes(&ledger, &lexicon, Minute(0))?;
         label_made_up(&ledger, global)?;
-        show(found, &config, global, out)?;
+        let covered_minutes = covered_minutes(&ledger)?;
+        show(found, covered_minutes, &config, global, out)?;
     }
     match summary.feeds.values().find_map(|feed| feed.broken.as_ref()) {
         None => Ok(()),
@@ -138,6 +144,23 @@ fn open_all(args: &Args, config: &Config) -> Result<Vec<Asked>, Error> {
             .collect();
     }
     open_live(DEFAULT_KIND, feed::Asked::Url(String::new())).map(|feed| vec![feed])
+}
+
+/// The same feed twice would be counted once and called late for the rest.
+fn refuse_repeats(asked: &[Asked]) -> Result<(), Error> {
+    let mut names = BTreeSet::new();
+    for feed in asked {
+        let name = match feed {
+            Asked::File(file) => file.name(),
+            Asked::Live(_, feed) => feed.name.clone(),
+        };
+        if !names.insert(name.clone()) {
+            return Err(Error::Usage(format!(
+                "read {name} twice in one run: name it once"
+            )));
+        }
+    }
+    Ok(())
 }
 
 fn open_one(feed: &str, sort: bool) -> Result<Asked, Error> {
@@ -212,6 +235,7 @@ fn start(
         name,
         shown,
         meter: Some(meter),
+        is_resumed: cursor.is_some(),
     })
 }
 
@@ -235,6 +259,7 @@ fn start_live(
         shown: feed.name.clone(),
         name: feed.name,
         meter: None,
+        is_resumed: cursor.is_some(),
     })
 }
 
@@ -516,9 +541,12 @@ fn tell(summary: &Summary, sources: &[Source], global: &Global) {
         let feed = summary.feeds.get(&source.id).cloned().unwrap_or_default();
         let path = plain(&source.shown);
         if feed.complete && feed.read() == 0 {
-            global.say(&format!(
-                "{path}: nothing new; all of it was counted before."
-            ));
+            let why = if source.is_resumed {
+                "nothing new; all of it was counted before."
+            } else {
+                "there is nothing in it."
+            };
+            global.say(&format!("{path}: {why}"));
             continue;
         }
         global.say(&format!("{path}: {}", sentence(&feed)));
@@ -561,9 +589,19 @@ fn sentence(feed: &FeedSummary) -> String {
     )
 }
 
+/// Minutes heard so far.
+fn covered_minutes(ledger: &Sqlite) -> Result<u32, Error> {
+    let watermark = ledger.watermark()?.unwrap_or(Minute(0));
+    let covered = ledger.coverage()?.map_or(0, |coverage| {
+        coverage.covered_in(coverage.start()..watermark.0)
+    });
+    Ok(covered)
+}
+
 /// The flagged outage hashtags, and what to type next.
 fn show(
     found: Vec<SpikeView>,
+    covered_minutes: u32,
     config: &Config,
     global: &Global,
     out: Out<'_>,
@@ -580,6 +618,9 @@ fn show(
     let command = format!("{}{db}", program());
     let Some(first) = outages.iter().min_by_key(|view| view.spike.onset()) else {
         global.say("\nNo outage hashtag was flagged.");
+        if covered_minutes < BASELINE_MINUTES {
+            global.say("Less than two hours were heard: too little to know what is usual, so nothing can be flagged yet.");
+        }
         global.say(&format!(
             "\nWhat else there is:\n  {command} trending --all"
         ));

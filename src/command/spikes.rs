@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::{
-    Error, Global, Out, json_number, label_made_up, lexicon_of, minute_from, moment, open_to_read,
-    print_json, short,
+    Error, Global, Out, json_number, known_service, label_made_up, lexicon_of, minute_from, moment,
+    open_to_read, print_json, short,
 };
 use crate::config::duration;
 use crate::store::Ledger;
@@ -87,6 +87,7 @@ impl<'a> Row<'a> {
 pub(super) fn execute(args: &Args, global: &Global, out: Out<'_>) -> Result<(), Error> {
     let config = global.config(Vec::new())?;
     let lexicon = lexicon_of(&config)?;
+    let service = known_service(args.service.as_deref(), &lexicon)?;
     let ledger = open_to_read(&config)?;
     let from = match (args.since, args.from) {
         (Some(since), _) => {
@@ -100,9 +101,8 @@ pub(super) fn execute(args: &Args, global: &Global, out: Out<'_>) -> Result<(), 
     views.retain(|view| {
         args.to
             .is_none_or(|to| view.spike.flagged < minute_from(to))
-            && (args.all || args.service.is_some() || view.service.is_some())
-            && args
-                .service
+            && (args.all || service.is_some() || view.service.is_some())
+            && service
                 .as_ref()
                 .is_none_or(|service| view.service.as_ref() == Some(service))
     });

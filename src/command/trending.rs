@@ -29,15 +29,15 @@ pub struct Args {
     /// Every trending hashtag, not those alone that name a service
     #[arg(long)]
     all: bool,
-    /// The moment looked at [default: the newest post in the database]
+    /// The moment looked at, UTC unless it names a zone [default: the newest post in the database]
     #[arg(long, value_name = "TIME", value_parser = moment)]
     at: Option<Timestamp>,
     /// The stretch before it [default: 10m]
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     window: Option<Duration>,
     /// How many at most
-    #[arg(long, value_name = "N", default_value_t = 50)]
-    limit: usize,
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
+    limit: u32,
     /// Only posts in this language, as in bn
     #[arg(long, value_name = "LANG")]
     lang: Option<String>,
@@ -121,7 +121,7 @@ pub(super) fn execute(args: &Args, global: &Global, out: Out<'_>) -> Result<(), 
         coverage: 0.0,
         rows: Vec::new(),
     });
-    found.rows.truncate(args.limit);
+    found.rows.truncate(args.limit as usize);
     if global.json {
         let shown = Shown {
             at: at.to_string(),

@@ -157,14 +157,13 @@ pub fn suspicion(uses: u64, authors: Option<u64>, bots: u64, mentions: u64) -> O
 fn why(spike: &Spike) -> String {
     let alarm = &spike.alarm;
     format!(
-        "{} fresh authors in {} min where {:.1} were expected: growth {:.1} over the threshold {}, score {:.1}, onset {}",
+        "{} fresh authors in {} min where {:.1} were expected: growth {:.1} over the threshold {}, score {:.1}",
         alarm.observed,
         alarm.window_minutes,
         alarm.expected,
         alarm.growth,
         spike.threshold,
         alarm.score,
-        spike.onset(),
     )
 }
 

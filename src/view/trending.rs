@@ -117,9 +117,16 @@ pub fn trending(
             .then_with(|| a.name.key.cmp(&b.name.key))
     });
     let minutes = query.window.end.0 - query.window.start.0;
-    let covered = replay
-        .coverage
-        .covered_in(query.window.start.0..query.window.end.0);
+    // What lies beyond the watermark was heard by nobody yet.
+    let heard_until = ledger.watermark()?.unwrap_or(query.window.start);
+    let heard = query.window.start.0
+        ..query
+            .window
+            .end
+            .0
+            .min(heard_until.0)
+            .max(query.window.start.0);
+    let covered = replay.coverage.covered_in(heard);
     Ok(Some(Trending {
         coverage: f64::from(covered) / f64::from(minutes.max(1)),
         rows,
