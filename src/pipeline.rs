@@ -148,7 +148,9 @@ fn look_ahead(
     summary: &mut Summary,
 ) -> Result<(), Error> {
     let mut tick = tracker.advance();
-    tick.checkpoint = Some(tracker.checkpoint());
+    tick.checkpoint
+        .get_or_insert_default()
+        .extend(tracker.checkpoint());
     let ahead = tracker.ahead();
     summary.see(&tick);
     summary.see(&ahead);

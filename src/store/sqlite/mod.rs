@@ -229,7 +229,7 @@ impl Ledger for Sqlite {
     }
 
     fn seal(&mut self, before: Minute) -> Result<u64, Error> {
-        write::seal(&self.database, before).map_err(Error::sql("seal minutes"))
+        write::seal(&mut self.database, before).map_err(Error::sql("seal minutes"))
     }
 
     fn forget(&mut self, before: Minute) -> Result<u64, Error> {

@@ -219,8 +219,17 @@ pub(super) fn coverage(
     database: &Connection,
     certainty: Certainty,
 ) -> Result<Option<Coverage>, Error> {
+    // A minute that is still open may yet be preceded by an earlier one.
+    let before = match certainty {
+        Certainty::Settled => minute_fact(database, "settled_until")?.unwrap_or(Minute(0)),
+        Certainty::Provisional => Minute(u32::MAX),
+    };
     let start: Option<u32> = database
-        .query_row("SELECT min(minute) FROM heard", [], |row| row.get(0))
+        .query_row(
+            "SELECT min(minute) FROM heard WHERE minute < ?1",
+            [before.0],
+            |row| row.get(0),
+        )
         .map_err(Error::sql("read the coverage"))?;
     let Some(start) = start else {
         return Ok(None);

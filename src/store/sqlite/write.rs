@@ -167,7 +167,9 @@ fn write_gap(
 ) -> rusqlite::Result<()> {
     transaction
         .prepare_cached(
-            "INSERT OR REPLACE INTO gap (start_minute, end_minute, provisional) VALUES (?1, ?2, ?3)",
+            "INSERT INTO gap (start_minute, end_minute, provisional) VALUES (?1, ?2, ?3)
+             ON CONFLICT (start_minute, provisional)
+             DO UPDATE SET end_minute = max(end_minute, excluded.end_minute)",
         )?
         .execute((start.0, end.0, provisional))
         .map(drop)
@@ -269,19 +271,17 @@ fn write_minute_fact(
         .map(drop)
 }
 
-/// Drops the mentions of minutes before `before`.
-pub(super) fn seal(database: &Connection, before: Minute) -> rusqlite::Result<u64> {
-    let sealed = database
+/// Drops the mentions of minutes before `before`, and says so in the same transaction: a reader must never take what is
+/// dropped for silence.
+pub(super) fn seal(database: &mut Connection, before: Minute) -> rusqlite::Result<u64> {
+    let transaction = database.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let sealed = transaction
         .prepare_cached(
             "UPDATE minute SET mentions = NULL WHERE minute < ?1 AND mentions IS NOT NULL",
         )?
         .execute([before.0])?;
-    if sealed > 0 {
-        database.execute(
-            "INSERT OR REPLACE INTO fact (name, value) VALUES ('mentions_since', ?1)",
-            [before.0],
-        )?;
-    }
+    write_minute_fact(&transaction, "mentions_since", Some(before))?;
+    transaction.commit()?;
     Ok(sealed as u64)
 }
 
