@@ -147,6 +147,7 @@ fn look_ahead(
     ledger: &mut impl Ledger,
     summary: &mut Summary,
 ) -> Result<(), Error> {
+    tracker.admit(ledger.tracks(&tracker.unknown())?);
     let mut tick = tracker.advance();
     tick.checkpoint
         .get_or_insert_default()

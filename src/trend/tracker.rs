@@ -373,9 +373,10 @@ impl Tracker {
         newest.map(|newest| newest.minus(self.lateness_minutes))
     }
 
-    /// Hashtags of the minutes about to settle that are not in memory: the store may know them ([`Tracker::admit`]).
+    /// Hashtags of the closed minutes, settled next or looked ahead at, that are not in memory: the store may know them
+    /// ([`Tracker::admit`]).
     pub fn unknown(&self) -> BTreeSet<HashtagId> {
-        let until = self.settleable_until().unwrap_or(Minute(0));
+        let until = self.watermark().unwrap_or(Minute(0));
         self.open
             .range(..until)
             .flat_map(|(_, open)| &open.mentions)
