@@ -293,8 +293,8 @@ fn refuse_what_is_past(
     )))
 }
 
-/// The first SIGINT or SIGTERM lets the loop finish the batch in hand; the second ends the process at once, which
-/// loses nothing either: the batch in hand is read again.
+/// The first SIGINT or SIGTERM lets the loop finish the batch in hand. The second ends the process at once: a file's
+/// batch in hand is read again by the next run, that of standard input is lost.
 fn stop_on_signal() -> Arc<AtomicBool> {
     const INTERRUPTED: i32 = 130;
     let stop = Arc::new(AtomicBool::new(false));
