@@ -17,6 +17,11 @@ check:
 test:
     cargo test
 
+# Installs servers and clients that others wrote (root, registries) and runs the tests against them.
+peers:
+    tests/peers/install
+    cargo test --test it -- --ignored peers::
+
 # What a change must pass to land, as it runs on a new machine.
 ci:
     .ci/run

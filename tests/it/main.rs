@@ -1,4 +1,5 @@
-//! The integration tests: one binary, a module a theme. None needs a server or the network.
+//! The integration tests: one binary, a module a theme. None needs a server or the network, but for `peers`, which is
+//! run on demand.
 
 mod architecture;
 mod bluesky;
@@ -15,6 +16,7 @@ mod live;
 mod mastodon;
 mod order;
 mod payloads;
+mod peers;
 mod replay;
 mod support;
 mod syndication;

@@ -2,6 +2,7 @@
 
 pub(crate) mod http;
 pub(crate) mod jetstream;
+pub(crate) mod peer;
 
 use std::path::{Path, PathBuf};
 use std::process::Output;
