@@ -12,7 +12,7 @@ use crate::feed::inlet::Inlet;
 use crate::post::{Post, Reject};
 use crate::store::{Error, Ledger, Record, Retention};
 use crate::time::{Minute, Timestamp};
-use crate::trend::mention::{FeedId, HashtagId, Mention};
+use crate::trend::mention::{FeedId, HashtagId, Mention, SourceId};
 use crate::trend::tracker::{Tick, Tracker, Verdict};
 
 const DAY_MINUTES: u32 = 24 * 60;
@@ -171,9 +171,17 @@ fn record(
     ledger: &mut impl Ledger,
     summary: &mut Summary,
 ) -> Result<(), Error> {
-    let verdict = tracker.record(feed, post.at.minute(), post.id, post.edit, |mentions| {
+    let source = match &post.hashtags[..] {
+        [] => None,
+        _ => Some(ledger.source(&post.source)?),
+    };
+    let (minute, id, edit) = (post.at.minute(), post.id, post.edit);
+    let verdict = tracker.record(feed, minute, id, source, edit, |mentions| {
+        let Some(source) = source else {
+            return Ok(());
+        };
         let before = mentions.len();
-        add_mentions(post, ledger, mentions)?;
+        add_mentions(post, source, ledger, mentions)?;
         summary
             .hashtags
             .extend(mentions[before..].iter().map(|mention| mention.hashtag));
@@ -199,13 +207,10 @@ fn record(
 
 fn add_mentions(
     post: &Post,
+    source: SourceId,
     ledger: &mut impl Ledger,
     mentions: &mut Vec<Mention>,
 ) -> Result<(), Error> {
-    if post.hashtags.is_empty() {
-        return Ok(());
-    }
-    let source = ledger.source(&post.source)?;
     let lang = ledger.lang(&post.lang)?;
     for hashtag in &post.hashtags {
         mentions.push(Mention {

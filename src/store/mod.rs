@@ -199,7 +199,7 @@ pub trait Ledger {
         hashtags: &BTreeSet<HashtagId>,
         range: Range<Minute>,
     ) -> Result<BTreeMap<HashtagId, Vec<(Minute, Tally)>>, Error>;
-    /// The mentions that `keep` keeps, minute by minute in order of time, sorted, each once.
+    /// The mentions that `keep` keeps, minute by minute in order of time, settled: a post once a source.
     fn mentions(
         &self,
         range: Range<Minute>,

@@ -1,8 +1,10 @@
 //! Mentions and tallies: what is counted, and the counts of one minute.
 //!
 //! A mention is a member of a set: (minute, hashtag, post, author). Recording it again changes nothing, so that
-//! redelivery, restarts and overlapping polls never count twice. A [`Tally`] is what a minute's mentions of one
-//! hashtag add up to once nothing can join them any more. Names are numbers here; the store knows what they stand for.
+//! redelivery, restarts and overlapping polls never count twice. A post seen at several sources, at two servers or
+//! through a bridge, is kept once for each, so that each source can be counted alone, and is one use of them all
+//! ([`each_post`]). A [`Tally`] is what a minute's mentions of one hashtag add up to once nothing can join them any
+//! more. Names are numbers here; the store knows what they stand for.
 
 use crate::post::{AuthorId, PostId};
 
@@ -22,7 +24,7 @@ pub struct LangId(pub u16);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FeedId(pub u16);
 
-/// One post bearing one hashtag. The order is the order in which a minute keeps its mentions.
+/// One post bearing one hashtag, seen at one source. The order is the order in which a minute keeps its mentions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Mention {
     /// What was mentioned.
@@ -52,10 +54,22 @@ pub struct Tally {
     pub fresh: u32,
 }
 
-/// Sorts mentions into the order a minute keeps them in and leaves each (hashtag, post) once.
+/// Sorts mentions into the order a minute keeps them in and leaves each (hashtag, post) once a source.
 pub fn settle(mentions: &mut Vec<Mention>) {
-    mentions.sort_unstable();
-    mentions.dedup_by_key(|mention| (mention.hashtag, mention.post));
+    mentions
+        .sort_unstable_by_key(|mention| (mention.hashtag, mention.post, mention.source, *mention));
+    mentions.dedup_by_key(|mention| (mention.hashtag, mention.post, mention.source));
+}
+
+/// Each (hashtag, post) once, of mentions that [`settle`] has sorted. Where the sources disagree about a post it has
+/// an author if one of them names one, the first in order, and is automated if one of them says so.
+pub fn each_post(mentions: &[Mention]) -> impl Iterator<Item = Mention> {
+    let seen = mentions.chunk_by(|a, b| (a.hashtag, a.post) == (b.hashtag, b.post));
+    seen.map(|seen| Mention {
+        author: seen.iter().filter_map(|mention| mention.author).min(),
+        bot: seen.iter().any(|mention| mention.bot),
+        ..seen[0]
+    })
 }
 
 /// The mentions of each hashtag, of a slice that [`settle`] has sorted.

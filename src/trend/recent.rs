@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use hashbrown::HashMap;
 use hashbrown::HashSet;
 
-use super::mention::{HashtagId, Mention, Tally, by_hashtag};
+use super::mention::{HashtagId, Mention, Tally, by_hashtag, each_post};
 use crate::post::AuthorId;
 use crate::time::Minute;
 
@@ -24,7 +24,7 @@ pub struct RecentAuthors {
 }
 
 impl RecentAuthors {
-    /// Counts one minute, later than every one before it. `mentions` are sorted, each (hashtag, post) once.
+    /// Counts one minute, later than every one before it. `mentions` are settled.
     pub fn tally(&mut self, minute: Minute, mentions: &[Mention]) -> Vec<Tally> {
         self.expire(minute);
         let mut used = Vec::new();
@@ -42,12 +42,15 @@ impl RecentAuthors {
         used: &mut Vec<(HashtagId, AuthorId)>,
     ) -> Tally {
         let hashtag = group[0].hashtag;
-        let authors: HashSet<AuthorId> =
-            group.iter().filter_map(|mention| mention.author).collect();
-        let unnamed = group
-            .iter()
-            .filter(|mention| mention.author.is_none())
-            .count();
+        let mut authors: HashSet<AuthorId> = HashSet::new();
+        let (mut posts, mut unnamed) = (0, 0);
+        for mention in each_post(group) {
+            posts += 1;
+            match mention.author {
+                Some(author) => drop(authors.insert(author)),
+                None => unnamed += 1,
+            }
+        }
         let mut fresh = unnamed;
         for &author in &authors {
             fresh += usize::from(self.last_use.insert((hashtag, author), minute).is_none());
@@ -55,7 +58,7 @@ impl RecentAuthors {
         }
         Tally {
             hashtag,
-            uses: count(group.len()),
+            uses: count(posts),
             authors: (!authors.is_empty()).then(|| count(authors.len())),
             fresh: count(fresh),
         }
@@ -124,6 +127,21 @@ mod tests {
         let mut recent = RecentAuthors::default();
         let tally = recent.tally(Minute(5), &[mention(1, 0), mention(2, 0)])[0];
         assert_eq!((tally.uses, tally.authors, tally.fresh), (2, None, 2));
+    }
+
+    #[test]
+    fn a_post_seen_at_two_sources_is_one_use_and_kept_for_both() {
+        let elsewhere = |author| Mention {
+            source: SourceId(1),
+            ..mention(2, author)
+        };
+        for author in [0, 8, 9] {
+            let mut mentions = vec![elsewhere(author), mention(1, 7), mention(2, 8)];
+            settle(&mut mentions);
+            assert_eq!(mentions.len(), 3);
+            let tally = RecentAuthors::default().tally(Minute(5), &mentions)[0];
+            assert_eq!((tally.uses, tally.authors, tally.fresh), (2, Some(2), 2));
+        }
     }
 
     #[test]

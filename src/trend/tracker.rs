@@ -13,12 +13,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 
 use super::coverage::Coverage;
 use super::detector::Reading;
 use super::listening::Listening;
-use super::mention::{self, FeedId, HashtagId, Mention, Tally};
+use super::mention::{self, FeedId, HashtagId, Mention, SourceId, Tally};
 use super::recent::{MEMORY_MINUTES, RecentAuthors};
 use super::settings::Settings;
 use super::spike::Spike;
@@ -51,6 +51,14 @@ struct OpenMinute {
     heard: BTreeMap<FeedId, u32>,
     /// How much of `posts` and `mentions` an earlier tick has told.
     told: (usize, usize),
+}
+
+/// Where a post was first seen.
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    minute: Minute,
+    /// None for a post without a hashtag, which is no source's.
+    source: Option<SourceId>,
 }
 
 /// How far one feed has come.
@@ -168,7 +176,9 @@ pub struct Tracker {
     feeds: BTreeMap<FeedId, Progress>,
     open: BTreeMap<Minute, OpenMinute>,
     /// Posts of the open minutes.
-    posts: HashMap<PostId, Minute>,
+    posts: HashMap<PostId, Seen>,
+    /// Further sources at which posts of the open minutes were seen.
+    seen_again: HashSet<(PostId, SourceId)>,
     settled_until: Option<Minute>,
     recent: RecentAuthors,
     coverage: Option<Coverage>,
@@ -200,6 +210,7 @@ impl Tracker {
             feeds: BTreeMap::new(),
             open: BTreeMap::new(),
             posts: HashMap::new(),
+            seen_again: HashSet::new(),
             settled_until: None,
             recent: RecentAuthors::default(),
             coverage: None,
@@ -238,8 +249,19 @@ impl Tracker {
 
     fn reopen(&mut self, segment: Segment) {
         let open = self.open.entry(segment.minute).or_default();
-        self.posts
-            .extend(segment.posts.iter().map(|&post| (post, segment.minute)));
+        let minute = segment.minute;
+        for &post in &segment.posts {
+            let source = None;
+            self.posts.insert(post, Seen { minute, source });
+        }
+        for mention in &segment.mentions {
+            // Of several sources any may be the first: all are remembered.
+            if let Some(Seen { source, .. }) = self.posts.get_mut(&mention.post)
+                && *source.get_or_insert(mention.source) != mention.source
+            {
+                self.seen_again.insert((mention.post, mention.source));
+            }
+        }
         open.posts.extend(segment.posts);
         open.mentions.extend(segment.mentions);
         open.heard = segment.heard.into_iter().collect();
@@ -308,12 +330,14 @@ impl Tracker {
         self.feeds.iter().map(|(&feed, progress)| (feed, progress))
     }
 
-    /// Takes a post. `mentions` adds its mentions to a list; it is asked only where they count.
+    /// Takes a post seen at `source`, which a post without hashtags may leave out. `mentions` adds its mentions to a
+    /// list; it is asked only where they count. A post seen again at another source is a duplicate, and counts there.
     pub fn record<E>(
         &mut self,
         feed: FeedId,
         minute: Minute,
         post: PostId,
+        source: Option<SourceId>,
         edit: bool,
         mentions: impl FnOnce(&mut Vec<Mention>) -> Result<(), E>,
     ) -> Result<Verdict, E> {
@@ -325,9 +349,12 @@ impl Tracker {
             return Ok(Verdict::Late);
         }
         if let Some(&first_seen) = self.posts.get(&post) {
-            if edit {
-                // Hashtags it already had are the same members of the minute's set.
-                mentions(&mut self.open.entry(first_seen).or_default().mentions)?;
+            let is_elsewhere = source.is_some_and(|source| {
+                first_seen.source != Some(source) && self.seen_again.insert((post, source))
+            });
+            if edit || is_elsewhere {
+                // Hashtags it already had there are the same members of the minute's set.
+                mentions(&mut self.open.entry(first_seen.minute).or_default().mentions)?;
             }
             return Ok(Verdict::Duplicate);
         }
@@ -335,7 +362,7 @@ impl Tracker {
         mentions(&mut open.mentions)?;
         open.posts.push(post);
         *open.heard.entry(feed).or_default() += 1;
-        self.posts.insert(post, minute);
+        self.posts.insert(post, Seen { minute, source });
         Ok(Verdict::Counted)
     }
 
@@ -465,6 +492,11 @@ impl Tracker {
                 self.posts.remove(post);
             }
             mention::settle(&mut open.mentions);
+            if !self.seen_again.is_empty() {
+                for mention in &open.mentions {
+                    self.seen_again.remove(&(mention.post, mention.source));
+                }
+            }
             let tallies = self.recent.tally(minute, &open.mentions);
             self.listen(minute, &open.heard, tick);
             self.judge(minute, &tallies, tick);

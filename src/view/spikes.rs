@@ -9,7 +9,7 @@ use crate::lexicon::Lexicon;
 use crate::post::{AuthorId, Identity, PostId};
 use crate::store::{Error, Ledger, Name};
 use crate::time::Minute;
-use crate::trend::mention::HashtagId;
+use crate::trend::mention::{HashtagId, Mention, each_post};
 use crate::trend::spike::Spike;
 
 /// From so many posts an author on, a spike is what few say often.
@@ -199,9 +199,9 @@ fn counts(ledger: &impl Ledger, spikes: &[Spike]) -> Result<Vec<Counts>, Error> 
             }
         }
     }
-    let keep = |mention: &crate::trend::mention::Mention| hashtags.contains(&mention.hashtag);
+    let keep = |mention: &Mention| hashtags.contains(&mention.hashtag);
     ledger.mentions(sealed_until..end, &keep, &mut |minute, mentions| {
-        for mention in mentions {
+        for mention in each_post(&mentions) {
             for at in concerned(mention.hashtag, minute) {
                 *counts[at].by_minute.entry(minute).or_default() += 1;
                 counts[at].authors.extend(mention.author);

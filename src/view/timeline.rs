@@ -13,7 +13,7 @@ use crate::post::AuthorId;
 use crate::store::{Error, Ledger, Name};
 use crate::time::Minute;
 use crate::trend::detector::{self, Reading};
-use crate::trend::mention::{HashtagId, Mention, Tally};
+use crate::trend::mention::{HashtagId, Mention, Tally, each_post};
 use crate::trend::settings::Settings;
 
 /// Minutes in an hour.
@@ -211,7 +211,7 @@ fn distinct_authors(
         |mention: &Mention| hashtags.contains(&mention.hashtag) && query.filter.keeps(mention);
     ledger.mentions(range, &keep, &mut |minute, mentions| {
         let start = Minute(minute.0 / width * width);
-        for mention in mentions {
+        for mention in each_post(&mentions) {
             if let Some(author) = mention.author {
                 sets.entry((mention.hashtag, start))
                     .or_default()

@@ -13,7 +13,7 @@ use crate::post::AuthorId;
 use crate::store::{Error, Ledger, Name};
 use crate::time::Minute;
 use crate::trend::detector::{self, Reading};
-use crate::trend::mention::{HashtagId, Mention, SourceId};
+use crate::trend::mention::{HashtagId, Mention, SourceId, each_post};
 use crate::trend::settings::Settings;
 
 /// What is asked for.
@@ -146,11 +146,14 @@ fn counts(ledger: &impl Ledger, query: &Query) -> Result<BTreeMap<HashtagId, Cou
     let mut authors: HashMap<HashtagId, HashSet<AuthorId>> = HashMap::new();
     let keep = |mention: &Mention| query.filter.keeps(mention);
     ledger.mentions(query.window.clone(), &keep, &mut |_, mentions| {
-        for mention in mentions {
+        for mention in &mentions {
+            let counted = counts.entry(mention.hashtag).or_default();
+            *counted.sources.entry(mention.source).or_default() += 1;
+        }
+        for mention in each_post(&mentions) {
             let counted = counts.entry(mention.hashtag).or_default();
             counted.uses += 1;
             counted.bots += u64::from(mention.bot);
-            *counted.sources.entry(mention.source).or_default() += 1;
             authors
                 .entry(mention.hashtag)
                 .or_default()

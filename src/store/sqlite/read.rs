@@ -13,7 +13,7 @@ use crate::store::{Busy, Error, FeedRow, Ledger, Name};
 use crate::time::Minute;
 use crate::trend::coverage::Coverage;
 use crate::trend::detector::Alarm;
-use crate::trend::mention::{FeedId, HashtagId, Mention, Tally, settle};
+use crate::trend::mention::{FeedId, HashtagId, Mention, Tally, each_post, settle};
 use crate::trend::spike::Spike;
 use crate::trend::track::Track;
 use crate::trend::tracker::{Memory, Progress, Segment, Tracker};
@@ -278,7 +278,7 @@ pub(super) fn busiest(
         sealed_end..window.end,
         &|_| true,
         &mut |_, mentions| {
-            for mention in mentions {
+            for mention in each_post(&mentions) {
                 let (uses, authors, _) = counts.entry(mention.hashtag).or_default();
                 *uses += 1;
                 authors.extend(mention.author);
