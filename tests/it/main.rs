@@ -3,6 +3,7 @@
 
 mod architecture;
 mod bluesky;
+mod bridges;
 mod cli;
 mod demo;
 mod demo_run;

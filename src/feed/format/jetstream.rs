@@ -5,7 +5,8 @@
 //! `time` in v2), never the record's `createdAt`, which is the author's claim and may be years off.
 //!
 //! The record itself, which the app view shows too, is read by [`Record::into_post`]: text, first language, and the
-//! hashtags that come as data.
+//! hashtags that come as data. One that a bridge has brought from another network is the post it was there
+//! (`bridge.rs`), at the time that the bridge has from there: else a copy that comes an hour later would be a new post.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -18,7 +19,7 @@ use unicode_normalization::char::is_combining_mark;
 use self::wire::{Facet, Message, Record};
 use super::field::Scalar;
 use super::object::Object;
-use super::{Outcome, language};
+use super::{Outcome, bridge, language};
 use crate::post::{Item, RawPost, Reject};
 use crate::time::Timestamp;
 
@@ -74,6 +75,12 @@ pub(super) mod wire {
         pub(super) facets: List<Maybe<Facet<'a>>>,
         #[serde(borrow)]
         pub(super) tags: List<Scalar<'a>>,
+        #[serde(borrow, rename = "bridgyOriginalUrl")]
+        pub(super) bridged_from: Scalar<'a>,
+        #[serde(borrow, rename = "fediverseId")]
+        pub(super) posted_as: Scalar<'a>,
+        #[serde(borrow, rename = "createdAt")]
+        pub(super) created_at: Scalar<'a>,
     }
 
     #[derive(Debug, Default, Deserialize)]
@@ -209,6 +216,20 @@ impl<'a> Record<'a> {
     ) -> Result<RawPost<'a>, Reject> {
         let text = self.text.text().ok_or(Reject::Text)?;
         let at = at.ok_or(Reject::Time)?;
+        let (id, author, at) = match self.posted_as.filled().or(self.bridged_from.filled()) {
+            None => (id, author, at),
+            Some(address) => {
+                let original = bridge::original(&address);
+                let claimed = self.created_at.as_text().and_then(|time| time.parse().ok());
+                (
+                    Cow::Owned(original.id.into_owned()),
+                    original
+                        .author
+                        .map_or(author, |author| Cow::Owned(author.into_owned())),
+                    claimed.map_or(at, |claimed: Timestamp| claimed.min(at)),
+                )
+            }
+        };
         let mut tags = Vec::new();
         for facet in self.facets.0.into_iter().filter_map(|facet| facet.0) {
             if facet.lies_in(&text) {
@@ -379,6 +400,43 @@ pub(super) mod tests {
             let update = with(line, "create", "update");
             assert!(post(&update).edit);
             assert_eq!(post(&update).id, post(line).id);
+        }
+    }
+
+    #[test]
+    fn what_a_bridge_brought_is_the_post_it_was_at_the_time_it_was_written() {
+        for (field, created_at, at) in [
+            (
+                "bridgyOriginalUrl",
+                "2026-11-22T06:20:00Z",
+                "2026-11-22T06:20:00Z",
+            ),
+            (
+                "fediverseId",
+                "2026-11-22T06:20:00Z",
+                "2026-11-22T06:20:00Z",
+            ),
+            (
+                "bridgyOriginalUrl",
+                "2026-11-22T07:59:58Z",
+                "2026-11-22T07:00:00.329Z",
+            ),
+            (
+                "bridgyOriginalUrl",
+                "this morning",
+                "2026-11-22T07:00:00.329Z",
+            ),
+        ] {
+            let line = with(
+                V2,
+                r#""createdAt":"2026-11-22T06:59:58Z""#,
+                &format!(r#""createdAt":"{created_at}","{field}":"https://town.example/@ann/109""#),
+            );
+            let post = post(&line);
+            assert_eq!(post.id, "https://town.example/users/ann/statuses/109");
+            assert_eq!(post.author.as_deref(), Some("ann@town.example"));
+            assert_eq!(post.at.to_string(), at);
+            assert_eq!(post.source, "bluesky");
         }
     }
 

@@ -3,7 +3,8 @@
 //! The text is the content warning and the content, without HTML. The names in `tags[]` are never read: servers
 //! differ about where a hashtag ends, and some cut Bengali at its first vowel sign. A status that reblogs another is
 //! a use of its own, with its own `uri`, by the account that reblogged, of the text that it repeats. Only public
-//! statuses count. `uri` is the id, since it is the same on every server; `id` is local to one.
+//! statuses count. `uri` is the id, since it is the same on every server; `id` is local to one. What a bridge has
+//! brought from another network is the post it was there (`bridge.rs`).
 //!
 //! `created_at` is the claim of the server of origin, and old statuses are shown when a server discovers them:
 //! whether one is too late is decided by whoever counts.
@@ -13,7 +14,7 @@ use std::borrow::Cow;
 use super::field::Scalar;
 use super::jetstream::Payload;
 use super::object::{self, Object};
-use super::{Outcome, html, into_owned, language};
+use super::{Outcome, bridge, html, into_owned, language};
 use crate::post::{Item, RawPost, Reject};
 
 pub(super) mod wire {
@@ -51,6 +52,7 @@ pub(super) fn parse(object: Object<'_>) -> Outcome<'_> {
         return Ok(Item::Skipped);
     }
     let uri = object.uri.filled().ok_or(Reject::Id)?;
+    let url = object.url.filled();
     let (spoiler, content, lang) = match object.reblog.0 {
         Some(reblog) => (reblog.spoiler_text, reblog.content, reblog.language),
         None => (object.spoiler_text, object.content, object.language),
@@ -63,7 +65,21 @@ pub(super) fn parse(object: Object<'_>) -> Outcome<'_> {
         .ok_or(Reject::Time)?;
     let account = object.account.0.unwrap_or_default();
     let home = account.url.as_text().and_then(host).or_else(|| host(&uri));
-    let author = account.acct.filled().map(|acct| full_address(acct, home));
+    let copied = bridge::of_copy(&uri);
+    let behind_account = account.url.as_text().and_then(bridge::author_of_account);
+    let author = copied
+        .as_ref()
+        .and_then(|original| original.author.clone())
+        .or(behind_account)
+        .map(|author| Cow::Owned(author.into_owned()))
+        .or_else(|| account.acct.filled().map(|acct| full_address(acct, home)));
+    let named = url
+        .as_deref()
+        .and_then(|url| bridge::uri_of_status(&uri, url));
+    let id = copied
+        .map(|original| original.id)
+        .or(named)
+        .map(Cow::into_owned);
     let source = host(&uri)
         .or(home)
         .map_or(Cow::Borrowed("mastodon"), |host| {
@@ -80,11 +96,8 @@ pub(super) fn parse(object: Object<'_>) -> Outcome<'_> {
         lang: lang.text().and_then(language),
         bot: account.bot.is_true(),
         edit: object.edited_at.is_there(),
-        url: object
-            .url
-            .filled()
-            .or_else(|| Some(uri.clone()).filter(is_web)),
-        id: uri,
+        url: url.or_else(|| Some(uri.clone()).filter(is_web)),
+        id: id.map_or(uri, Cow::Owned),
     })))
 }
 
@@ -165,6 +178,32 @@ pub(super) mod tests {
             ("mastodon:town.example", Some("en"))
         );
         assert!(post.bot);
+    }
+
+    #[test]
+    fn what_a_bridge_brought_is_the_post_it_was() {
+        let uri = "https://town.example/users/ann/statuses/109";
+        let copy = with(
+            STATUS,
+            uri,
+            "https://bsky.brid.gy/convert/ap/at://did:plc:abc/app.bsky.feed.post/3k",
+        );
+        let copy = post(&copy);
+        assert_eq!(copy.id, "at://did:plc:abc/app.bsky.feed.post/3k");
+        assert_eq!(copy.author.as_deref(), Some("did:plc:abc"));
+        let key = "aa00000000000000000000000000000000000000000000000000000000000000";
+        let copy = with(STATUS, uri, &format!("https://mostr.pub/objects/{key}"));
+        let copy = with(
+            &copy,
+            r#""bot":false,"url":"https://town.example/@ann""#,
+            &format!(r#""bot":false,"url":"https://mostr.pub/users/{key}""#),
+        );
+        let copy = post(&copy);
+        let nostr = format!("nostr:{key}");
+        assert_eq!(
+            (&*copy.id, copy.author.as_deref()),
+            (&*nostr, Some(&*nostr))
+        );
     }
 
     #[test]

@@ -20,6 +20,7 @@ use serde_json::value::RawValue;
 use crate::post::{Item, RawPost, Reject};
 
 mod bluesky_view;
+mod bridge;
 mod field;
 pub(super) mod html;
 mod jetstream;

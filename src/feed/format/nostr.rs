@@ -2,15 +2,16 @@
 //!
 //! A note (kind 1) is a post; a repost (kinds 6 and 16) is one if it carries the event it repeats, as JSON inside a
 //! string; every other kind, and every message of a relay that is no event, is skipped. `created_at` is the author's
-//! claim, as the protocol has no other time. Signatures are not checked here.
+//! claim, as the protocol has no other time. Signatures are not checked here. What a bridge has brought from another
+//! network is the post it was there (`bridge.rs`).
 
 use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use super::field::{Maybe, Scalar};
+use super::field::{List, Maybe, Scalar};
 use super::object::Object;
-use super::{Outcome, decode};
+use super::{Outcome, bridge, decode};
 use crate::post::{Item, RawPost, Reject};
 use crate::time::Timestamp;
 
@@ -63,12 +64,19 @@ pub(super) fn parse(object: Object<'_>) -> Outcome<'_> {
             .and_then(|millis| Timestamp::from_millis(millis).ok()),
         _ => None,
     };
+    let bridged_from = object.tags.and_then(|tags| proxy(tags.get()));
+    let original = bridged_from.as_deref().map(bridge::original);
+    let author = original
+        .as_ref()
+        .and_then(|original| Some(original.author.as_ref()?.clone().into_owned()))
+        .or_else(|| Some(["nostr:", &object.pubkey.filled()?].concat()));
+    let id = original.map_or_else(
+        || ["nostr:", &id].concat(),
+        |original| original.id.into_owned(),
+    );
     Ok(Item::Post(Box::new(RawPost {
-        id: Cow::Owned(["nostr:", &id].concat()),
-        author: object
-            .pubkey
-            .filled()
-            .map(|key| Cow::Owned(["nostr:", &key].concat())),
+        id: Cow::Owned(id),
+        author: author.map(Cow::Owned),
         at: at.ok_or(Reject::Time)?,
         text,
         tags: Vec::new(),
@@ -79,6 +87,18 @@ pub(super) fn parse(object: Object<'_>) -> Outcome<'_> {
         edit: false,
         url: None,
     })))
+}
+
+/// The original that a tag `["proxy", ID, PROTOCOL]` names.
+fn proxy(tags: &str) -> Option<String> {
+    let tags: List<List<Scalar<'_>>> = decode(tags).ok()?;
+    tags.0.into_iter().find_map(|tag| {
+        let mut parts = tag.0.into_iter();
+        if !parts.next()?.is("proxy") {
+            return None;
+        }
+        parts.next()?.filled().map(Cow::into_owned)
+    })
 }
 
 /// The text of the event inside a repost's content; none if there is no event in it.
@@ -112,6 +132,38 @@ pub(super) mod tests {
             format!(r#"["EVENT",{EVENT}]"#),
         ] {
             assert_eq!(post(&line), post(EVENT));
+        }
+    }
+
+    #[test]
+    fn what_a_bridge_brought_is_the_post_it_was() {
+        let tags = r#"["t","teamsdown"]"#;
+        for (id, original, author) in [
+            (
+                "https://town.example/users/ann/statuses/109",
+                None,
+                "ann@town.example",
+            ),
+            (
+                "https://town.example/@ann/109",
+                Some("https://town.example/users/ann/statuses/109"),
+                "ann@town.example",
+            ),
+            (
+                "at://did:plc:abc/app.bsky.feed.post/3k",
+                None,
+                "did:plc:abc",
+            ),
+            ("https://town.example/objects/9f52", None, "nostr:a1"),
+        ] {
+            let proxy = format!(r#"{tags},["proxy","{id}","activitypub"]"#);
+            let line = with(EVENT, tags, &proxy);
+            let post = post(&line);
+            assert_eq!(post.id, original.unwrap_or(id));
+            assert_eq!(post.author.as_deref(), Some(author));
+        }
+        for broken in [r#"["proxy"]"#, r#"["proxy",7,"x"]"#, "7", "[]"] {
+            assert_eq!(post(&with(EVENT, tags, broken)).id, "nostr:e1");
         }
     }
 

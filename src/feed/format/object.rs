@@ -95,6 +95,8 @@ pub(super) struct Object<'a> {
     // Nostr.
     #[serde(borrow)]
     pub(super) pubkey: Scalar<'a>,
+    #[serde(borrow)]
+    pub(super) tags: Option<&'a RawValue>,
     // Pages, and shapes that mostly come in pages.
     #[serde(borrow)]
     author_id: Scalar<'a>,
