@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hashbrown::HashSet;
+use fixedbitset::FixedBitSet;
 
 use crate::feed::contract::{Batch, Dropped, Ending, Standing};
 use crate::feed::inlet::Inlet;
@@ -24,14 +24,16 @@ pub struct Summary {
     pub feeds: BTreeMap<FeedId, FeedSummary>,
     /// Mentions of counted posts.
     pub hashtag_uses: u64,
-    /// Hashtags they bore.
-    pub hashtags: HashSet<HashtagId>,
+    /// Hashtags they bore, by number: a bit each, since a live run meets new ones for as long as it lasts.
+    hashtags: FixedBitSet,
     /// Time of the oldest counted post.
     pub first_post: Option<Timestamp>,
     /// Time of the newest counted post.
     pub last_post: Option<Timestamp>,
-    /// Spikes that were flagged: of which hashtag, when.
-    pub spikes_opened: BTreeSet<(HashtagId, Minute)>,
+    /// Spikes that were flagged in settled minutes: of which hashtag, when.
+    spikes_settled: BTreeSet<(HashtagId, Minute)>,
+    /// And those of the last look ahead.
+    spikes_ahead: BTreeSet<(HashtagId, Minute)>,
     /// Up to where buckets are closed.
     pub watermark: Option<Minute>,
     /// Up to where they were closed when the run began; spikes flagged before are not new.
@@ -39,14 +41,34 @@ pub struct Summary {
 }
 
 impl Summary {
+    /// Distinct hashtags of counted posts.
+    pub fn hashtags(&self) -> u64 {
+        self.hashtags.count_ones(..) as u64
+    }
+
+    /// Spikes that were flagged, with those that the minutes still open would flag.
+    pub fn spikes_opened(&self) -> u64 {
+        self.spikes_settled.union(&self.spikes_ahead).count() as u64
+    }
+
     fn see(&mut self, tick: &Tick) {
         self.watermark = self.watermark.max(tick.watermark);
+        let flagged = self.new_spikes(tick);
+        self.spikes_settled.extend(flagged);
+    }
+
+    fn look_ahead_at(&mut self, ahead: &Tick) {
+        self.spikes_ahead = self.new_spikes(ahead);
+    }
+
+    fn new_spikes(&self, tick: &Tick) -> BTreeSet<(HashtagId, Minute)> {
         let flagged = tick
             .spikes
             .iter()
             .map(|spike| (spike.hashtag, spike.flagged));
-        self.spikes_opened
-            .extend(flagged.filter(|(_, minute)| Some(*minute) >= self.began_at));
+        flagged
+            .filter(|(_, minute)| Some(*minute) >= self.began_at)
+            .collect()
     }
 }
 
@@ -64,9 +86,20 @@ pub struct FeedSummary {
     /// What was dropped, by reason.
     pub rejected: BTreeMap<Reject, u64>,
     /// Why it broke off, if it did.
-    pub broken: Option<String>,
+    pub broken: Option<Broken>,
+    /// A live feed has heard everything up to here.
+    pub heard_until: Option<Timestamp>,
     /// It was read to its end.
     pub complete: bool,
+}
+
+/// Why a feed broke off.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Broken {
+    /// What it reads did.
+    Input(String),
+    /// Its reader did, which is a bug of ours.
+    Bug,
 }
 
 impl FeedSummary {
@@ -115,7 +148,7 @@ pub fn run(
         let ahead = is_new_minute.then(|| tracker.ahead());
         if let Some(ahead) = &ahead {
             seen_until = summary.watermark;
-            summary.see(ahead);
+            summary.look_ahead_at(ahead);
         }
         ledger.record(&Record {
             tick,
@@ -154,7 +187,7 @@ fn look_ahead(
         .extend(tracker.checkpoint());
     let ahead = tracker.ahead();
     summary.see(&tick);
-    summary.see(&ahead);
+    summary.look_ahead_at(&ahead);
     let progress = tracker.feeds().collect();
     ledger.record(&Record {
         tick,
@@ -182,9 +215,9 @@ fn record(
         };
         let before = mentions.len();
         add_mentions(post, source, ledger, mentions)?;
-        summary
-            .hashtags
-            .extend(mentions[before..].iter().map(|mention| mention.hashtag));
+        for mention in &mentions[before..] {
+            summary.hashtags.grow_and_insert(mention.hashtag.0 as usize);
+        }
         Ok::<(), Error>(())
     })?;
     let of_feed = summary.feeds.entry(feed).or_default();
@@ -242,6 +275,7 @@ fn note(
         watcher.dropped(feed, dropped);
     }
     if let Some(until) = batch.heard_until {
+        of_feed.heard_until = of_feed.heard_until.max(Some(until));
         tracker.hear(feed, until.minute());
     }
     for gap in &batch.gaps {
@@ -259,7 +293,8 @@ fn note(
     match batch.ending.take() {
         None => return,
         Some(Ending::Complete) => of_feed.complete = true,
-        Some(Ending::Broken(error)) => of_feed.broken = Some(error.to_string()),
+        Some(Ending::Broken(error)) => of_feed.broken = Some(Broken::Input(error.to_string())),
+        Some(Ending::Bug) => of_feed.broken = Some(Broken::Bug),
     }
     tracker.end_feed(feed);
 }

@@ -61,7 +61,9 @@ pub(super) fn execute(args: &Args, out: Out<'_>) -> Result<(), Error> {
     let mut lines = Lines::new(bytes);
     let mut out = BufWriter::new(out);
     let mut unreadable = 0_u64;
-    while let Some(line) = lines.next_line().map_err(failed)? {
+    let broken =
+        |error: io::Error| Error::Data(format!("read {} to its end: {error}", path.display()));
+    while let Some(line) = lines.next_line().map_err(broken)? {
         let found = match line {
             Line::Whole { bytes, .. } => find(bytes, args.input),
             Line::TooLong { .. } => Err("the line is longer than 8 MiB".to_owned()),

@@ -146,6 +146,12 @@ pub enum Error {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// No live feed was ever heard.
+    #[error("reach any feed: {0}")]
+    Unreachable(String),
+    /// A bug of ours.
+    #[error("go on: {0}; this is a bug")]
+    Bug(String),
     /// The store could not do it.
     #[error(transparent)]
     Store(#[from] store::Error),
@@ -174,6 +180,8 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         const BAD_DATA: u8 = 65;
         const NO_INPUT: u8 = 66;
+        const UNREACHABLE: u8 = 69;
+        const BUG: u8 = 70;
         const DISK: u8 = 74;
         const LOCKED: u8 = 75;
         const BAD_CONFIG: u8 = 78;
@@ -193,6 +201,8 @@ impl Error {
             }
             Self::Store(store::Error::Locked { .. }) => LOCKED,
             Self::Store(_) | Self::Write { .. } | Self::Output(_) => DISK,
+            Self::Unreachable(_) => UNREACHABLE,
+            Self::Bug(_) => BUG,
             Self::Backtest(error) => error.exit_code(),
         }
     }

@@ -607,7 +607,6 @@ mod tests {
     fn feed(options: &Options, cursor: Option<&Cursor>) -> Result<Bluesky, Error> {
         let context = Context {
             identity: Identity::new([0; 16]),
-            now: Timestamp::FIRST,
         };
         Bluesky::new(options, context, cursor)
     }

@@ -87,9 +87,26 @@ pub enum Ending {
     Complete,
     /// It broke off; what came before is counted.
     Broken(std::io::Error),
+    /// Its reader stopped without a word: a bug of ours.
+    Bug,
 }
 
 impl Batch {
+    /// Adds what was read after this batch; the later cursor, standing and ending are those of both.
+    pub fn join(&mut self, later: Self) {
+        self.posts.extend(later.posts);
+        self.skipped += later.skipped;
+        for (reject, count) in later.rejected {
+            *self.rejected.entry(reject).or_default() += count;
+        }
+        self.dropped.extend(later.dropped);
+        self.cursor = later.cursor.or(self.cursor.take());
+        self.heard_until = self.heard_until.max(later.heard_until);
+        self.gaps.extend(later.gaps);
+        self.standing = later.standing.or(self.standing.take());
+        self.ending = later.ending.or(self.ending.take());
+    }
+
     /// Things read.
     pub fn items(&self) -> u64 {
         self.posts.len() as u64 + self.skipped + self.rejected.values().sum::<u64>()

@@ -5,23 +5,33 @@
 //! place in the decompressed stream, with a hash of all that came before it: a second run goes on there, and a file
 //! that was changed before its place is refused. A last line without an end that is no whole JSON is cut off: it is
 //! counted as dropped, and read again when the file has grown.
+//!
+//! Standard input and named pipes are streams: they can be read once, and may take their time. Nothing is read of them
+//! before the feed runs, what trickles is handed over within half a second, and they are new each time.
 
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::thread;
 use std::time::Duration;
 
 use serde::de::IgnoredAny;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::archive::{self, Bytes, Meter};
-use super::contract::{BATCH_ITEMS_MAX, Batch, Closed, Ending, Feed, Outlet};
+use super::contract::{BATCH_ITEMS_MAX, Batch, Closed, Ending, Feed, Outlet, Standing};
 use super::format::{self, Completeness};
 use super::lines::{LINE_BYTES_MAX, Line, Lines};
 use super::{Kind, sorted};
+use crate::clock;
 use crate::post::{Cursor, Place};
 use crate::post::{Identity, Item, Reject};
 use crate::time::Timestamp;
 
+/// How long what a stream brought may wait for more.
+const STREAM_WAIT: Duration = Duration::from_millis(500);
+/// A line of a live stream may be under way so long after its post was written.
+const STREAM_DELAY_MS: i64 = 5_000;
 /// A document of several lines longer than this is read line by line, which will not find much in it.
 const DOCUMENT_BYTES_MAX: usize = 32 << 20;
 /// A post may come from this far in the future, for clocks that differ.
@@ -66,8 +76,6 @@ pub enum Error {
 pub struct Context {
     /// Hashes ids and authors.
     pub identity: Identity,
-    /// What time it is; later posts are from the future.
-    pub now: Timestamp,
 }
 
 /// Files and standard input.
@@ -89,9 +97,15 @@ pub struct OpenFile {
 pub struct FileFeed {
     content: Content,
     context: Context,
+    is_live: bool,
 }
 
 enum Content {
+    /// A stream that was not touched yet.
+    Stream {
+        path: PathBuf,
+        sorted: bool,
+    },
     Lines(Box<Lines<Bytes>>),
     /// One or more JSON values, the places they end at, and how many of them are counted.
     Document {
@@ -108,18 +122,13 @@ impl OpenFile {
             path: path.to_owned(),
             source,
         };
-        let (bytes, meter) = if path == Path::new("-") {
-            (
-                archive::unpack(io::stdin()).map_err(failed)?,
-                Meter::default(),
-            )
+        let (content, meter) = if is_stream(path).map_err(failed)? {
+            let path = path.to_owned();
+            (Content::Stream { path, sorted }, Meter::default())
         } else {
-            archive::open(path).map_err(failed)?
+            let (bytes, meter) = archive::open(path).map_err(failed)?;
+            (Content::of(bytes, sorted).map_err(failed)?, meter)
         };
-        let mut content = Content::of(bytes);
-        if let (Content::Lines(lines), true) = (&mut content, sorted) {
-            **lines = Lines::new(sorted::sort(lines).map_err(failed)?);
-        }
         Ok(Self {
             path: path.to_owned(),
             sorted,
@@ -143,9 +152,9 @@ impl OpenFile {
         &self.path
     }
 
-    /// Whether it is standard input, which cannot be read twice.
-    pub fn is_stdin(&self) -> bool {
-        self.path == Path::new("-")
+    /// Whether it is standard input or a pipe, which cannot be read twice.
+    pub fn is_stream(&self) -> bool {
+        matches!(self.content, Content::Stream { .. })
     }
 
     /// How much of it has been read.
@@ -153,11 +162,8 @@ impl OpenFile {
         &self.meter
     }
 
-    /// Goes on at `cursor`. Standard input is a new stream each time and begins at its beginning.
+    /// Goes on at `cursor`. A stream is a new one each time and begins at its beginning.
     pub fn resume(&mut self, cursor: &Cursor) -> Result<(), Error> {
-        if self.is_stdin() {
-            return Ok(());
-        }
         let changed = |lines| Error::Changed {
             path: self.path.clone(),
             lines,
@@ -166,6 +172,7 @@ impl OpenFile {
             return Err(changed(0));
         };
         let is_there = match &mut self.content {
+            Content::Stream { .. } => true,
             Content::Lines(lines) => lines.skip_to(place).map_err(|source| Error::Reread {
                 path: self.path.clone(),
                 source,
@@ -192,14 +199,51 @@ impl OpenFile {
         FileFeed {
             content: self.content,
             context,
+            is_live: false,
+        }
+    }
+
+    /// The feed of a stream that says what happens now, and has heard what happened up to now, posts or not.
+    pub fn live_feed(self, context: Context) -> FileFeed {
+        FileFeed {
+            is_live: true,
+            ..self.feed(context)
         }
     }
 }
 
+/// Whether what `path` names can be read once only.
+fn is_stream(path: &Path) -> io::Result<bool> {
+    if path == Path::new("-") {
+        return Ok(true);
+    }
+    let metadata = std::fs::metadata(path)?;
+    Ok(!metadata.is_file() && !metadata.is_dir())
+}
+
 impl Content {
+    /// Opens a stream, which may wait for whoever writes to it.
+    fn of_stream(path: &Path, sorted: bool) -> io::Result<Self> {
+        let bytes = if path == Path::new("-") {
+            archive::unpack(io::stdin())?
+        } else {
+            archive::open(path)?.0
+        };
+        Self::of(bytes, sorted)
+    }
+
+    /// What `bytes` hold, its lines in the order of their posts' times if `sorted`.
+    fn of(bytes: Bytes, sorted: bool) -> io::Result<Self> {
+        let mut content = Self::detect(bytes);
+        if let (Self::Lines(lines), true) = (&mut content, sorted) {
+            **lines = Lines::new(sorted::sort(lines)?);
+        }
+        Ok(content)
+    }
+
     /// Finds out from the beginning of a stream what it is. A stream that breaks off gives what came before, then its
     /// error, in the place where it broke.
-    fn of(bytes: Bytes) -> Self {
+    fn detect(bytes: Bytes) -> Self {
         let mut bytes = BufReader::new(bytes);
         let mut head = Vec::new();
         let mut broken = None;
@@ -273,21 +317,98 @@ fn without_mark(bytes: &[u8]) -> &[u8] {
 
 impl Feed for FileFeed {
     fn run(self: Box<Self>, outlet: Outlet) {
-        let context = &self.context;
-        let sent = match self.content {
-            Content::Lines(lines) => send_lines(*lines, context, &outlet),
-            Content::Document {
-                bytes,
-                ends,
-                counted,
-            } => send_document(&bytes, &ends, counted, context, &outlet),
-        };
         // A closed outlet is how the loop says that it has enough: nothing is left to do then.
-        let (Ok(()) | Err(Closed)) = sent;
+        let Self {
+            content,
+            context,
+            is_live,
+        } = *self;
+        let (Ok(()) | Err(Closed)) = match content {
+            Content::Stream { path, sorted } => {
+                let (pieces, gathered) = Outlet::open();
+                thread::spawn(move || send_stream(&path, sorted, &context, &pieces));
+                gather(&gathered, is_live, &outlet)
+            }
+            content => send(content, &context, Waiting::Never, &outlet),
+        };
     }
 }
 
-fn send_lines(mut lines: Lines<Bytes>, context: &Context, outlet: &Outlet) -> Result<(), Closed> {
+/// Whether more of a file may take long to come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Waiting {
+    Never,
+    ForTheNextLine,
+}
+
+fn send_stream(
+    path: &Path,
+    sorted: bool,
+    context: &Context,
+    outlet: &Outlet,
+) -> Result<(), Closed> {
+    match Content::of_stream(path, sorted) {
+        Ok(opened) => send(opened, context, Waiting::ForTheNextLine, outlet),
+        Err(error) => outlet.send(Batch {
+            ending: Some(Ending::Broken(error)),
+            ..Batch::default()
+        }),
+    }
+}
+
+/// Makes batches of the pieces of a stream: one at least every half second while something comes, and none larger
+/// than those of a file. One that is live says at each turn that it has heard everything up to now.
+fn gather(pieces: &Receiver<Batch>, is_live: bool, outlet: &Outlet) -> Result<(), Closed> {
+    let mut batch = Batch::default();
+    let mut due = clock::start() + STREAM_WAIT;
+    loop {
+        match pieces.recv_timeout(due.saturating_duration_since(clock::start())) {
+            Ok(piece) => batch.join(piece),
+            Err(RecvTimeoutError::Timeout) => {}
+            // Its reader is gone without an ending, and so are we: the loop knows what that means.
+            Err(RecvTimeoutError::Disconnected) => return Ok(()),
+        }
+        let is_over = batch.ending.is_some();
+        if is_over || batch.items() >= BATCH_ITEMS_MAX || clock::start() >= due {
+            if is_live {
+                let now_ms = clock::now().as_millis();
+                batch.heard_until = Timestamp::from_millis(now_ms - STREAM_DELAY_MS).ok();
+                batch.standing = Some(Standing::Live);
+            }
+            if is_over || is_live || batch.items() > 0 {
+                outlet.send(std::mem::take(&mut batch))?;
+            }
+            due = clock::start() + STREAM_WAIT;
+        }
+        if is_over {
+            return Ok(());
+        }
+    }
+}
+
+fn send(
+    opened: Content,
+    context: &Context,
+    waiting: Waiting,
+    outlet: &Outlet,
+) -> Result<(), Closed> {
+    match opened {
+        Content::Stream { path, sorted } => send_stream(&path, sorted, context, outlet),
+        Content::Lines(lines) => send_lines(*lines, context, waiting, outlet),
+        Content::Document {
+            bytes,
+            ends,
+            counted,
+        } => send_document(&bytes, &ends, counted, context, outlet),
+    }
+}
+
+fn send_lines(
+    mut lines: Lines<Bytes>,
+    context: &Context,
+    waiting: Waiting,
+    outlet: &Outlet,
+) -> Result<(), Closed> {
     let mut batch = Batch::default();
     let ending = loop {
         match lines.next_line() {
@@ -311,7 +432,8 @@ fn send_lines(mut lines: Lines<Bytes>, context: &Context, outlet: &Outlet) -> Re
                 }
             }
         }
-        if batch.items() >= BATCH_ITEMS_MAX {
+        let must_wait = waiting == Waiting::ForTheNextLine && !lines.has_next();
+        if batch.items() >= BATCH_ITEMS_MAX || (must_wait && batch.items() > 0) {
             batch.cursor = Some(Cursor::Place(lines.place()));
             outlet.send(std::mem::take(&mut batch))?;
         }
@@ -330,8 +452,10 @@ fn send_document(
 ) -> Result<(), Closed> {
     let mut batch = Batch::default();
     let starts = std::iter::once(0).chain(ends.iter().copied());
+    let (mut number, mut numbered) = (1, 0);
     for (start, &end) in starts.zip(ends).skip(counted) {
-        let number = memchr::memchr_iter(b'\n', &bytes[..start]).count() as u64 + 1;
+        number += memchr::memchr_iter(b'\n', &bytes[numbered..start]).count() as u64;
+        numbered = start;
         take(
             without_mark(&bytes[start..end]),
             number,
@@ -354,7 +478,7 @@ fn take(bytes: &[u8], line: u64, context: &Context, batch: &mut Batch) {
     format::read(bytes, &mut items);
     for item in items {
         match item {
-            Ok(Item::Post(post)) if is_from_the_future(post.at, context.now) => {
+            Ok(Item::Post(post)) if is_from_the_future(post.at) => {
                 batch.drop_line(line, Reject::Future);
             }
             Ok(Item::Post(post)) => batch.posts.push(post.anonymise(&context.identity)),
@@ -364,7 +488,7 @@ fn take(bytes: &[u8], line: u64, context: &Context, batch: &mut Batch) {
     }
 }
 
-fn is_from_the_future(at: Timestamp, now: Timestamp) -> bool {
-    let ahead_ms = at.as_millis() - now.as_millis();
+fn is_from_the_future(at: Timestamp) -> bool {
+    let ahead_ms = at.as_millis() - clock::now().as_millis();
     u64::try_from(ahead_ms).is_ok_and(|ahead_ms| u128::from(ahead_ms) > FUTURE_MAX.as_millis())
 }

@@ -1,7 +1,8 @@
 //! Where the loop's batches come from: all feeds, the one that is furthest behind first.
 //!
-//! Live feeds are heard as they speak. Several archives read at once are merged in event time: the next batch comes from the feed whose newest post is
-//! oldest. So their posts meet in the same open minutes, and what is read next depends on nothing but the posts.
+//! Live feeds are heard as they speak. Several archives read at once are merged in event time: the next batch comes from
+//! the feed whose newest post is oldest. So their posts meet in the same open minutes, and what is read next depends on
+//! nothing but the posts.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,8 +23,8 @@ const STOP_CHECK: Duration = Duration::from_millis(200);
 pub struct Inlet {
     files: Vec<Running>,
     live: Receiver<(FeedId, Batch)>,
-    /// What live feeds send through; none once the last one has been started, so that their end can be noticed.
-    live_sender: Option<SyncSender<(FeedId, Batch)>>,
+    /// What live feeds send through.
+    live_sender: SyncSender<(FeedId, Batch)>,
     live_count: usize,
     stop: Arc<AtomicBool>,
 }
@@ -41,7 +42,7 @@ impl Inlet {
         Self {
             files: Vec::new(),
             live,
-            live_sender: Some(sender),
+            live_sender: sender,
             live_count: 0,
             stop,
         }
@@ -60,9 +61,7 @@ impl Inlet {
 
     /// Starts a live feed on a thread of its own.
     pub fn start_live(&mut self, id: FeedId, feed: Box<dyn Feed>) {
-        let Some(sender) = self.live_sender.clone() else {
-            return;
-        };
+        let sender = self.live_sender.clone();
         self.live_count += 1;
         let (outlet, batches) = Outlet::open();
         thread::spawn(move || feed.run(outlet));
@@ -93,10 +92,15 @@ impl Inlet {
             return self.next_live_batch();
         };
         let running = &mut self.files[furthest_behind];
-        let batch = running
-            .batches
-            .recv()
-            .unwrap_or_else(|_| went_without_a_word());
+        let batch = loop {
+            // Standard input may have nothing to say for as long as it likes.
+            match running.batches.recv_timeout(STOP_CHECK) {
+                Ok(batch) => break batch,
+                Err(RecvTimeoutError::Timeout) if self.stop.load(Ordering::Relaxed) => return None,
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break went_without_a_word(),
+            }
+        };
         let newest = batch.posts.iter().map(|post| post.at.minute()).max();
         running.newest = running.newest.max(newest);
         let feed = running.feed;
@@ -107,15 +111,13 @@ impl Inlet {
     }
 
     fn next_live_batch(&mut self) -> Option<(FeedId, Batch)> {
-        self.live_sender = None;
         while self.live_count > 0 && !self.stop.load(Ordering::Relaxed) {
             match self.live.recv_timeout(STOP_CHECK) {
                 Ok((feed, batch)) => {
                     self.live_count -= usize::from(batch.ending.is_some());
                     return Some((feed, batch));
                 }
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return None,
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
             }
         }
         None
@@ -124,9 +126,8 @@ impl Inlet {
 
 /// A reader that hung up without an ending has met a bug of ours; what it had sent is counted.
 fn went_without_a_word() -> Batch {
-    let bug = std::io::Error::other("its reader stopped; this is a bug");
     Batch {
-        ending: Some(Ending::Broken(bug)),
+        ending: Some(Ending::Bug),
         ..Batch::default()
     }
 }

@@ -122,6 +122,11 @@ impl<R: Read> Lines<R> {
         }))
     }
 
+    /// Whether the next line is here as a whole, so that nobody has to wait for it.
+    pub fn has_next(&self) -> bool {
+        memchr::memchr(b'\n', self.reader.buffer()).is_some()
+    }
+
     /// Lets the last line pass, which had no line end.
     pub fn accept_unended(&mut self) {
         self.pass();

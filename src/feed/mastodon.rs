@@ -685,7 +685,6 @@ mod tests {
     fn context() -> Context {
         Context {
             identity: Identity::new([7; 16]),
-            now: Timestamp::FIRST,
         }
     }
 

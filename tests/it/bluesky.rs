@@ -32,7 +32,6 @@ impl Ear {
     fn open(options: &Options, cursor: Option<&Cursor>) -> Self {
         let context = Context {
             identity: Identity::new([7; 16]),
-            now: clock::now(),
         };
         let feed = Bluesky::new(options, context, cursor).expect("good options");
         let (outlet, batches) = Outlet::open();

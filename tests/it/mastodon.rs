@@ -92,7 +92,6 @@ fn identity() -> Identity {
 fn start(options: Options, cursor: Option<&Cursor>) -> Receiver<Batch> {
     let context = Context {
         identity: identity(),
-        now: clock::now(),
     };
     let feed = Mastodon::new(options, &context, cursor).expect("good options");
     let (outlet, batches) = Outlet::open();
@@ -377,7 +376,6 @@ fn a_feed_that_waits_ends_within_a_second_of_the_loop() {
     let server = Server::start(|_| answer("429 Too Many Requests", "", &["Retry-After: 3000"]));
     let context = Context {
         identity: identity(),
-        now: clock::now(),
     };
     let feed = Mastodon::new(options(&server), &context, None).expect("good options");
     let (outlet, batches) = Outlet::open();

@@ -28,7 +28,6 @@ fn start(server: &Server, path: &str, cursor: Option<&Cursor>) -> Receiver<Batch
     };
     let context = Context {
         identity: Identity::new([7; 16]),
-        now: clock::now(),
     };
     let feed = Syndication::new(options, &context, cursor).expect("good options");
     let (outlet, batches) = Outlet::open();
