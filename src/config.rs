@@ -3,11 +3,14 @@
 //! [`KEYS`] is the list of them; the file, the environment and `config show` are read from it, and an unknown key is
 //! answered with the nearest known one. Each setting remembers where it came from.
 
+mod feed_table;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
 
+pub use self::feed_table::FeedTable;
 use crate::store::Retention;
 use crate::trend::settings::{Sensitivity, Settings};
 
@@ -184,7 +187,7 @@ pub struct Config {
     /// Time zone of tables.
     pub tz: jiff::tz::TimeZone,
     /// The tables `[[feed]]`; each kind reads its own keys.
-    pub feeds: Vec<toml::Table>,
+    pub feeds: Vec<FeedTable>,
 }
 
 /// The file, as it is written.
@@ -237,10 +240,14 @@ impl Config {
         flags: &[(&'static str, String)],
         variable: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Self, Error> {
-        let mut from_file = read_file(file)?;
-        let feeds = from_file
-            .as_mut()
-            .map_or_else(Vec::new, |(_, file)| std::mem::take(&mut file.feed));
+        let (from_file, feeds) = match read_file(file)? {
+            None => (None, Vec::new()),
+            Some((path, text, mut file)) => {
+                let tables = std::mem::take(&mut file.feed);
+                let feeds = FeedTable::all(&path, &text, tables);
+                (Some((path, file)), feeds)
+            }
+        };
         let given: Vec<Given> = KEYS
             .iter()
             .map(|key| {
@@ -268,7 +275,7 @@ impl Config {
         Self::interpret(given, feeds)
     }
 
-    fn interpret(given: Vec<Given>, feeds: Vec<toml::Table>) -> Result<Self, Error> {
+    fn interpret(given: Vec<Given>, feeds: Vec<FeedTable>) -> Result<Self, Error> {
         let get = |key: &str| {
             given
                 .iter()
@@ -357,7 +364,8 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     Duration::try_from_secs_f64(seconds).map_err(|_| wrong())
 }
 
-fn read_file(file: Option<&Path>) -> Result<Option<(PathBuf, File)>, Error> {
+/// The file with its text, if there is one.
+fn read_file(file: Option<&Path>) -> Result<Option<(PathBuf, String, File)>, Error> {
     let path = match file {
         Some(path) => path,
         None if Path::new(DEFAULT_FILE).exists() => Path::new(DEFAULT_FILE),
@@ -372,7 +380,7 @@ fn read_file(file: Option<&Path>) -> Result<Option<(PathBuf, File)>, Error> {
         line: error.span().map_or(1, |span| line_of(&text, span.start)),
         what: explain(error.message()),
     })?;
-    Ok(Some((path.to_owned(), file)))
+    Ok(Some((path.to_owned(), text, file)))
 }
 
 fn line_of(text: &str, at: usize) -> usize {

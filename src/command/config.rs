@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::run::asked::open_configured;
 use super::{Error, Global, Out, lexicon_of, print_json};
 use crate::config::KEYS;
 use crate::view::table::{table, text};
@@ -39,6 +40,7 @@ pub(super) fn execute(args: &Args, global: &Global, out: Out<'_>) -> Result<(), 
     match args.action {
         Action::Check => {
             lexicon_of(&config)?;
+            open_configured(&config)?;
             global.say("The settings can be used.");
         }
         Action::Show { .. } if global.json => {

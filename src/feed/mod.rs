@@ -29,8 +29,11 @@ pub struct Kind {
     /// What it reads.
     pub about: &'static str,
     /// Makes a live feed of what was asked for; none for archives, which are opened by their path.
-    pub open: Option<fn(Asked) -> Result<LiveFeed, String>>,
+    pub open: Option<Open>,
 }
+
+/// Makes a live feed of what was asked for, or says in words what is wrong with that.
+pub type Open = fn(Asked) -> Result<LiveFeed, String>;
 
 /// How a live feed was asked for.
 #[derive(Debug, Clone)]

@@ -221,3 +221,45 @@ fn colour_and_bars_stay_out_of_pipes() {
     let output = place.run(&["run", "posts.ndjson"]);
     assert!(!output.stdout.contains(&0x1b) && !output.stderr.contains(&0x1b));
 }
+
+#[test]
+fn a_feed_of_the_configuration_is_refused_with_file_line_and_key() {
+    let place = Place::new();
+    let file = |feed: &str| {
+        place.write(
+            "downtrend.toml",
+            format!("db = \"x.db\"\n\n[[feed]]\n{feed}\n"),
+        )
+    };
+    for (feed, told) in [
+        (
+            "kind = \"mastadon\"",
+            "downtrend.toml, line 4: there is no kind \"mastadon\"",
+        ),
+        (
+            "kind = \"mastodon\"",
+            "line 3: a feed of kind \"mastodon\" needs the key \"server\"",
+        ),
+        (
+            "kind = \"feed\"\nurl = \"https://a.example/rss\"\npol = \"5m\"",
+            "line 6: a feed of kind \"feed\" has no key \"pol\"; did you mean \"poll\"?",
+        ),
+        (
+            "kind = \"feed\"\nurl = \"gopher\"",
+            "line 3: use the feed \"gopher\"",
+        ),
+    ] {
+        file(feed);
+        for command in [&["run"][..], &["config", "check"], &["feeds"]] {
+            let output = place.run(command);
+            let message = stderr(&output);
+            assert_eq!(output.status.code(), Some(78), "{command:?}: {message}");
+            assert!(message.contains(told), "{command:?}: {message}");
+        }
+    }
+    assert!(!place.path("x.db").exists(), "nothing was written");
+    file("kind = \"feed\"\nurl = \"https://a.example/rss\"");
+    place.succeed(&["config", "check"]);
+    let feeds = &place.json(&["feeds"])["feeds"];
+    assert_eq!(feeds[0]["state"], "never read", "{feeds}");
+}

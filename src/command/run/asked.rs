@@ -6,12 +6,12 @@ use std::thread;
 
 use super::super::Error;
 use super::Args;
-use crate::config::{Config, nearest};
+use crate::config::{Config, FeedTable, nearest};
 use crate::feed::archive::Meter;
 use crate::feed::contract::{Feed, Outlet};
 use crate::feed::file::{Context, OpenFile};
 use crate::feed::inlet::Inlet;
-use crate::feed::{self, LiveFeed};
+use crate::feed::{self, LiveFeed, Open};
 use crate::store::Ledger;
 use crate::store::sqlite::Sqlite;
 use crate::time::Minute;
@@ -58,7 +58,7 @@ pub(super) fn open_all(args: &Args, config: &Config) -> Result<Vec<Asked>, Error
     } else if !config.feeds.is_empty() {
         open_configured(config)?
     } else {
-        vec![open_live(DEFAULT_KIND, feed::Asked::Url(String::new()))?]
+        vec![open_live(DEFAULT_KIND, "")?]
     };
     refuse_repeats(&asked)?;
     Ok(asked)
@@ -66,11 +66,7 @@ pub(super) fn open_all(args: &Args, config: &Config) -> Result<Vec<Asked>, Error
 
 /// Opens every feed of the configuration.
 pub(in crate::command) fn open_configured(config: &Config) -> Result<Vec<Asked>, Error> {
-    config
-        .feeds
-        .iter()
-        .map(|table| open_table(table.clone()))
-        .collect()
+    config.feeds.iter().map(open_table).collect()
 }
 
 /// The same feed twice would be counted once and called late for the rest.
@@ -94,7 +90,7 @@ fn open_one(feed: &str, sort: bool) -> Result<Asked, Error> {
     if let Some((kind, url)) = kind_and_url(feed)
         && kind != feed::file::KIND.name
     {
-        return open_live(kind, feed::Asked::Url(url.to_owned()));
+        return open_live(kind, url);
     }
     let path = feed.strip_prefix("file:").unwrap_or(feed);
     Ok(Asked::File(OpenFile::open(Path::new(path), sort)?))
@@ -107,29 +103,40 @@ fn kind_and_url(feed: &str) -> Option<(&str, &str)> {
     (is_kind && !Path::new(feed).exists()).then_some((kind, url))
 }
 
-fn open_table(mut table: toml::Table) -> Result<Asked, Error> {
-    let kind = table.remove("kind");
-    let kind = kind
-        .as_ref()
-        .and_then(toml::Value::as_str)
-        .unwrap_or_default();
-    open_live(kind, feed::Asked::Table(table))
+fn open_table(table: &FeedTable) -> Result<Asked, Error> {
+    let (kind, open) =
+        live_kind(&table.kind, |kind| kind.open.is_some()).map_err(|why| table.wrong_kind(why))?;
+    let feed = open(feed::Asked::Table(table.options.clone()));
+    Ok(Asked::Live(kind, feed.map_err(|why| table.wrong(&why))?))
 }
 
-fn open_live(name: &str, asked: feed::Asked) -> Result<Asked, Error> {
-    let known = feed::kind(name).and_then(|kind| Some((kind.name, kind.open?)));
-    let Some((kind, open)) = known else {
-        let names: Vec<&str> = feed::KINDS.iter().map(|kind| kind.name).collect();
-        let hint = nearest(name, names.iter().copied())
-            .map_or_else(String::new, |name| format!("; did you mean {name:?}?"));
-        return Err(Error::Usage(format!(
-            "read a feed: there is no kind {name:?}, only {}{hint}",
-            names.join(", ")
-        )));
-    };
-    let feed =
-        open(asked).map_err(|why| Error::Usage(format!("read a feed of kind {kind}: {why}")))?;
+fn open_live(name: &str, url: &str) -> Result<Asked, Error> {
+    let known = live_kind(name, |_| true);
+    let (kind, open) = known.map_err(|why| Error::Usage(format!("read a feed: {why}")))?;
+    let feed = open(feed::Asked::Url(url.to_owned()));
+    let feed = feed.map_err(|why| Error::Usage(format!("read a feed of kind {kind}: {why}")))?;
     Ok(Asked::Live(kind, feed))
+}
+
+/// The live kind of that name, or a sentence that tells those that it might have been.
+fn live_kind(
+    name: &str,
+    may_be: impl Fn(&feed::Kind) -> bool,
+) -> Result<(&'static str, Open), String> {
+    if let Some(kind) = feed::kind(name)
+        && let Some(open) = kind.open
+    {
+        return Ok((kind.name, open));
+    }
+    let names: Vec<&str> = feed::KINDS
+        .iter()
+        .filter(|kind| may_be(kind))
+        .map(|kind| kind.name)
+        .collect();
+    let hint = nearest(name, names.iter().copied())
+        .map_or_else(String::new, |name| format!("; did you mean {name:?}?"));
+    let names = names.join(", ");
+    Err(format!("there is no kind {name:?}, only {names}{hint}"))
 }
 
 impl Starter<'_> {
