@@ -4,13 +4,15 @@
 //! transaction before the next batch is read. It runs at its own pace on its own thread; feeds wait for it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
 use fixedbitset::FixedBitSet;
 
+use crate::clock;
 use crate::feed::contract::{Batch, Dropped, Ending, Standing};
 use crate::feed::inlet::Inlet;
-use crate::post::{Post, Reject};
-use crate::store::{Error, Ledger, Record, Retention};
+use crate::post::{Cursor, Post, Reject};
+use crate::store::{Error, Ledger, Record, Retention, Stand};
 use crate::time::{Minute, Timestamp};
 use crate::trend::mention::{FeedId, HashtagId, Mention, SourceId};
 use crate::trend::tracker::{Tick, Tracker, Verdict};
@@ -123,6 +125,9 @@ pub trait Watcher {
     fn committed(&mut self, summary: &Summary);
 }
 
+/// How often a live feed that hears nothing new is written down all the same.
+const WRITTEN_DOWN_EVERY: Duration = Duration::from_secs(5);
+
 /// Runs until every feed has ended or the inlet is stopped; each batch is durable before the next is read.
 pub fn run(
     inlet: &mut Inlet,
@@ -136,6 +141,7 @@ pub fn run(
         ..Summary::default()
     };
     let mut seen_until = None;
+    let mut committed = Committed::default();
     while let Some((feed, mut batch)) = inlet.next_batch() {
         for post in &batch.posts {
             record(feed, post, tracker, ledger, &mut summary)?;
@@ -150,32 +156,80 @@ pub fn run(
             seen_until = summary.watermark;
             summary.look_ahead_at(ahead);
         }
-        ledger.record(&Record {
-            tick,
-            cursors: batch
-                .cursor
-                .take()
-                .map(|cursor| (feed, cursor))
-                .into_iter()
-                .collect(),
-            progress: tracker.feeds().collect(),
-            standings: batch
-                .standing
-                .take()
-                .map(|standing| (feed, standing.to_string()))
-                .into_iter()
-                .collect(),
-            provisional: ahead,
-        })?;
-        retire(retention, summary.watermark, ledger)?;
+        if committed.must_follow(feed, &batch, &tick) || ahead.is_some() {
+            ledger.record(&Record {
+                at: Some(clock::now()),
+                tick,
+                progress: tracker.feeds().collect(),
+                provisional: ahead,
+                ..of_feed(feed, batch)
+            })?;
+            retire(retention, summary.watermark, ledger)?;
+        }
         watcher.committed(&summary);
     }
-    look_ahead(tracker, ledger, &mut summary)?;
+    end_listening(tracker, ledger, &mut summary)?;
     Ok(summary)
 }
 
-/// Judges the minutes that are still open, for the views, and leaves nothing for a restart to repeat.
-fn look_ahead(
+/// What is durable of each feed, so that a batch that brings nothing new costs nothing.
+#[derive(Default)]
+struct Committed {
+    cursors: BTreeMap<FeedId, Cursor>,
+    watermark: Option<Minute>,
+    at: BTreeMap<FeedId, Instant>,
+}
+
+impl Committed {
+    /// Whether a batch and its tick must be recorded; if so they count as recorded.
+    fn must_follow(&mut self, feed: FeedId, batch: &Batch, tick: &Tick) -> bool {
+        let is_new = batch.items() > 0
+            || batch.cursor.is_some() && batch.cursor.as_ref() != self.cursors.get(&feed)
+            || batch.standing.is_some()
+            || !tick.segments.is_empty()
+            || !tick.settled.is_empty()
+            || !tick.gaps.is_empty()
+            || tick.checkpoint.is_some()
+            || tick.watermark != self.watermark;
+        let last = self.at.get(&feed);
+        let is_due =
+            batch.heard_until.is_some() && last.is_none_or(|at| at.elapsed() >= WRITTEN_DOWN_EVERY);
+        if is_new || is_due {
+            if let Some(cursor) = &batch.cursor {
+                self.cursors.insert(feed, cursor.clone());
+            }
+            self.watermark = tick.watermark;
+            self.at.insert(feed, clock::start());
+        }
+        is_new || is_due
+    }
+}
+
+/// What a batch says about its feed.
+fn of_feed(feed: FeedId, batch: Batch) -> Record<'static> {
+    let stand = batch.standing.map(|standing| Stand {
+        words: standing.to_string(),
+        problem: standing.problem().map(str::to_owned),
+    });
+    Record {
+        cursors: batch
+            .cursor
+            .map(|cursor| (feed, cursor))
+            .into_iter()
+            .collect(),
+        standings: stand.map(|stand| (feed, stand)).into_iter().collect(),
+        heard: batch
+            .heard_until
+            .map(|until| (feed, until))
+            .into_iter()
+            .collect(),
+        ..Record::default()
+    }
+}
+
+/// Judges the minutes that are still open, for the views, leaves nothing for a restart to repeat, and says of live feeds
+/// that nobody listens to them any more.
+fn end_listening(
     tracker: &mut Tracker,
     ledger: &mut impl Ledger,
     summary: &mut Summary,
@@ -188,10 +242,17 @@ fn look_ahead(
     let ahead = tracker.ahead();
     summary.see(&tick);
     summary.look_ahead_at(&ahead);
-    let progress = tracker.feeds().collect();
+    let live = tracker.feeds().filter(|(_, progress)| progress.live);
+    let stopped = live.map(|(feed, _)| {
+        let words = "stopped".to_owned();
+        let problem = None;
+        (feed, Stand { words, problem })
+    });
     ledger.record(&Record {
+        at: Some(clock::now()),
         tick,
-        progress,
+        standings: stopped.collect(),
+        progress: tracker.feeds().collect(),
         provisional: Some(ahead),
         ..Record::default()
     })

@@ -80,6 +80,16 @@ impl std::fmt::Display for Standing {
     }
 }
 
+impl Standing {
+    /// What keeps the feed from hearing, if anything does.
+    pub fn problem(&self) -> Option<&str> {
+        match self {
+            Self::Live | Self::CatchingUp => None,
+            Self::Waiting { why, .. } | Self::Refused { why } => Some(why),
+        }
+    }
+}
+
 /// How a feed ended.
 #[derive(Debug)]
 pub enum Ending {

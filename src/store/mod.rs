@@ -14,7 +14,7 @@ use std::path::PathBuf;
 
 use crate::hashtag::Hashtag;
 use crate::post::Cursor;
-use crate::time::Minute;
+use crate::time::{Minute, Timestamp};
 use crate::trend::coverage::Coverage;
 use crate::trend::mention::{FeedId, HashtagId, LangId, Mention, SourceId, Tally};
 use crate::trend::spike::Spike;
@@ -86,7 +86,7 @@ pub enum Error {
 }
 
 /// A feed that has been read into this ledger.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct FeedRow {
     /// Its number.
     pub id: FeedId,
@@ -102,8 +102,25 @@ pub struct FeedRow {
     pub first: Option<Minute>,
     /// Posts counted from it.
     pub posts: u64,
-    /// How it stood when it was last heard of, if it is a live one.
+    /// Posts in the last ten minutes it was heard in, a minute.
+    pub posts_per_minute: f64,
+    /// When its cursor was last moved.
+    pub cursor_at: Option<Timestamp>,
+    /// A live feed: how it stood when it was last heard of.
     pub standing: Option<String>,
+    /// A live feed: up to when it has heard everything.
+    pub heard_until: Option<Timestamp>,
+    /// A live feed: when it was last kept from hearing, and by what.
+    pub problem: Option<(Timestamp, String)>,
+}
+
+/// How a live feed stands from now on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stand {
+    /// In a word or a sentence.
+    pub words: String,
+    /// What keeps it from hearing, if anything does.
+    pub problem: Option<String>,
 }
 
 /// For how long what is kept, in event time behind the watermark.
@@ -138,6 +155,8 @@ pub struct Name {
 /// What a batch adds beside its tick.
 #[derive(Debug, Default)]
 pub struct Record<'a> {
+    /// When this is recorded; none where that is of no interest.
+    pub at: Option<Timestamp>,
     /// Minutes, gaps, spikes.
     pub tick: Tick,
     /// Where the feeds resume after this batch.
@@ -145,7 +164,9 @@ pub struct Record<'a> {
     /// How far each feed has come.
     pub progress: Vec<(FeedId, &'a Progress)>,
     /// How live feeds stand, of those that stand differently from before.
-    pub standings: Vec<(FeedId, String)>,
+    pub standings: Vec<(FeedId, Stand)>,
+    /// Up to when live feeds have heard everything.
+    pub heard: Vec<(FeedId, Timestamp)>,
     /// Spikes and gaps as they look when the minutes still open are judged; they replace the last ones given.
     pub provisional: Option<Tick>,
 }

@@ -83,7 +83,17 @@ fn a_live_run_counts_stops_and_goes_on_where_it_stopped() {
     server.visits(1);
     push(0..40);
     wait_for_posts(&place, 40);
+    let feed = &place.json(&["feeds"])["feeds"][0];
+    assert_eq!(
+        (&feed["state"], &feed["configured"]),
+        (&"live".into(), &true.into())
+    );
+    assert!(
+        feed["lag_ms"].is_u64() && feed["cursor_age_ms"].is_u64(),
+        "{feed}"
+    );
     let summary = stop(first);
+    assert_eq!(place.json(&["feeds"])["feeds"][0]["state"], "stopped");
     assert_eq!(summary["posts_counted"], 40, "{summary}");
 
     push(40..60);
@@ -182,8 +192,24 @@ fn a_run_that_never_reached_a_feed_says_so_when_it_is_stopped() {
     let mut lines = errors.lines().map_while(Result::ok);
     let waits = lines.find(|line| line.contains("waiting until"));
     assert!(waits.is_some_and(|line| line.contains("127.0.0.1")));
+    let feed = &place.json(&["feeds"])["feeds"][0];
+    assert!(
+        feed["state"]
+            .as_str()
+            .is_some_and(|state| state.starts_with("waiting until")),
+        "{feed}"
+    );
     terminate(&child);
     let last = lines.last().expect("it says why");
     assert!(last.contains("failed to reach any feed: bluesky"), "{last}");
     assert_eq!(child.wait().expect("it ends").code(), Some(69));
+    let feed = &place.json(&["feeds"])["feeds"][0];
+    assert_eq!(feed["state"], "stopped");
+    assert!(
+        feed["last_error"]
+            .as_str()
+            .is_some_and(|why| why.contains("127.0.0.1")),
+        "{feed}"
+    );
+    assert!(feed["last_error_at"].is_string(), "{feed}");
 }

@@ -10,7 +10,7 @@ use super::codec::{self, Damaged};
 use super::{Connection, SECRET_BYTES, Sqlite};
 use crate::post::{AuthorId, Cursor, Place};
 use crate::store::{Busy, Error, FeedRow, Ledger, Name};
-use crate::time::Minute;
+use crate::time::{Minute, Timestamp};
 use crate::trend::coverage::Coverage;
 use crate::trend::detector::Alarm;
 use crate::trend::mention::{FeedId, HashtagId, Mention, Tally, each_post, settle};
@@ -541,7 +541,10 @@ pub(super) fn feeds(database: &Connection) -> rusqlite::Result<Vec<FeedRow>> {
         .prepare_cached(
             "SELECT id, name, kind, offset_bytes, lines, fingerprint, newest_minute,
                  (SELECT min(minute) FROM heard WHERE feed = id),
-                 (SELECT coalesce(sum(posts), 0) FROM heard WHERE feed = id), token, standing
+                 (SELECT coalesce(sum(posts), 0) FROM heard WHERE feed = id), token, standing,
+                 (SELECT coalesce(sum(posts), 0) FROM heard WHERE feed = id
+                  AND minute >= newest_minute - 10 AND minute < newest_minute),
+                 cursor_ms, heard_ms, problem, problem_ms
              FROM feed ORDER BY id",
         )?
         .query_map([], |row| {
@@ -564,9 +567,23 @@ pub(super) fn feeds(database: &Connection) -> rusqlite::Result<Vec<FeedRow>> {
                 first: row.get::<_, Option<u32>>(7)?.map(Minute),
                 posts: row.get::<_, i64>(8)?.cast_unsigned(),
                 standing: row.get(10)?,
+                posts_per_minute: per_minute(row.get(11)?, row.get(7)?, row.get(6)?),
+                cursor_at: time(row.get(12)?),
+                heard_until: time(row.get(13)?),
+                problem: time(row.get(15)?).zip(row.get(14)?),
             })
         })?
         .collect()
+}
+
+fn time(millis: Option<i64>) -> Option<Timestamp> {
+    Timestamp::from_millis(millis?).ok()
+}
+
+/// The rate of `posts` in the ten minutes before the newest one, or in as many as there are.
+fn per_minute(posts: i64, first: Option<u32>, newest: Option<u32>) -> f64 {
+    let heard = newest.unwrap_or(0).saturating_sub(first.unwrap_or(0));
+    posts as f64 / f64::from(heard.clamp(1, 10))
 }
 
 /// What is wrong with the file, in sentences; nothing if all is well.

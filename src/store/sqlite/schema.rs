@@ -72,6 +72,14 @@ pub(super) const MIGRATIONS: &[&str] = &[
     CREATE TABLE baseline (hashtag INTEGER PRIMARY KEY, awake INTEGER NOT NULL, state BLOB NOT NULL);
     CREATE INDEX baseline_awake ON baseline (hashtag) WHERE awake;
     ",
+    // 2: how live feeds go. cursor_ms: when the cursor was last moved; heard_ms: up to when all was heard; problem and
+    // problem_ms: what last kept it from hearing, and when.
+    "
+    ALTER TABLE feed ADD COLUMN cursor_ms INTEGER;
+    ALTER TABLE feed ADD COLUMN heard_ms INTEGER;
+    ALTER TABLE feed ADD COLUMN problem TEXT;
+    ALTER TABLE feed ADD COLUMN problem_ms INTEGER;
+    ",
 ];
 
 /// Makes `database` one of today, or says why it cannot be.
@@ -179,7 +187,7 @@ mod tests {
             .execute("UPDATE feed SET note = ''", [])
             .expect("the new column");
 
-        let backup = Connection::open(folder.path().join("old.db.v1.bak")).expect("the backup");
+        let backup = Connection::open(folder.path().join("old.db.v2.bak")).expect("the backup");
         let kept: String = backup
             .query_row("SELECT value FROM fact WHERE name = 'kept'", [], |row| {
                 row.get(0)

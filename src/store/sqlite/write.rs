@@ -6,8 +6,8 @@ use super::codec;
 use super::names::Names;
 use super::{Connection, SECRET_BYTES};
 use crate::post::Cursor;
-use crate::store::{Error, Record};
-use crate::time::Minute;
+use crate::store::{Error, Record, Stand};
+use crate::time::{Minute, Timestamp};
 use crate::trend::mention::{FeedId, Tally, settle};
 use crate::trend::spike::Spike;
 use crate::trend::tracker::{Progress, Remembered, Segment, SettledMinute};
@@ -101,11 +101,17 @@ fn write_all(
     }
     for (feed, cursor) in &record.cursors {
         write_cursor(transaction, *feed, cursor)?;
-    }
-    for (feed, standing) in &record.standings {
         transaction
-            .prepare_cached("UPDATE feed SET standing = ?2 WHERE id = ?1")?
-            .execute((feed.0, standing))?;
+            .prepare_cached("UPDATE feed SET cursor_ms = ?2 WHERE id = ?1")?
+            .execute((feed.0, record.at.map(Timestamp::as_millis)))?;
+    }
+    for (feed, stand) in &record.standings {
+        write_stand(transaction, *feed, stand, record.at)?;
+    }
+    for (feed, until) in &record.heard {
+        transaction
+            .prepare_cached("UPDATE feed SET heard_ms = ?2 WHERE id = ?1")?
+            .execute((feed.0, until.as_millis()))?;
     }
     for (feed, progress) in &record.progress {
         write_progress(transaction, *feed, progress)?;
@@ -237,6 +243,23 @@ fn write_cursor(
             .execute((feed.0, token)),
     }
     .map(drop)
+}
+
+fn write_stand(
+    transaction: &Transaction<'_>,
+    feed: FeedId,
+    stand: &Stand,
+    at: Option<Timestamp>,
+) -> rusqlite::Result<()> {
+    transaction
+        .prepare_cached("UPDATE feed SET standing = ?2 WHERE id = ?1")?
+        .execute((feed.0, &stand.words))?;
+    if let Some(problem) = &stand.problem {
+        transaction
+            .prepare_cached("UPDATE feed SET problem = ?2, problem_ms = ?3 WHERE id = ?1")?
+            .execute((feed.0, problem, at.map(Timestamp::as_millis)))?;
+    }
+    Ok(())
 }
 
 fn write_progress(
