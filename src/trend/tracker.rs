@@ -154,6 +154,8 @@ pub struct Memory {
     pub settled_until: Option<Minute>,
     /// The first minute ever heard, and the stretches in which we were not listening.
     pub coverage: Option<Coverage>,
+    /// Gaps that were told before the first heard minute was settled.
+    pub gaps_early: Vec<Range<Minute>>,
     /// The feeds with their progress.
     pub feeds: Vec<(FeedId, Progress)>,
     /// Memory of the hashtags in `since_checkpoint` and of those awake, as of the last checkpoint.
@@ -189,6 +191,8 @@ pub struct Tracker {
     tallies_since_checkpoint: usize,
     /// Gaps of live feeds that no tick has told yet.
     gaps_untold: Vec<Range<Minute>>,
+    /// Gaps of live feeds from before there is a coverage to take them out of.
+    gaps_early: Vec<Range<Minute>>,
 }
 
 /// A track and where it stands.
@@ -219,6 +223,7 @@ impl Tracker {
             spikes: BTreeMap::new(),
             tallies_since_checkpoint: 0,
             gaps_untold: Vec::new(),
+            gaps_early: Vec::new(),
         }
     }
 
@@ -227,6 +232,7 @@ impl Tracker {
         let mut tracker = Self::new(settings, lateness_minutes);
         tracker.settled_until = memory.settled_until;
         tracker.coverage = memory.coverage;
+        tracker.gaps_early = memory.gaps_early;
         tracker.feeds = memory.feeds.into_iter().collect();
         for (minute, mentions) in &memory.last_hour {
             tracker.recent.tally(*minute, mentions);
@@ -294,22 +300,44 @@ impl Tracker {
     /// A live feed could not hear a stretch and will not make up for it. Where it carries most of the posts, nobody
     /// was listening then.
     pub fn miss(&mut self, feed: FeedId, stretch: Range<Minute>) {
-        let missed = deaf_share(&self.feeds, |other, _, _| *other == feed);
-        let is_alone = self
-            .feeds
-            .values()
-            .filter(|progress| progress.running)
-            .count()
-            == 1;
-        if let Some(coverage) = &mut self.coverage
-            && (missed > DEAF_SHARE_MAX || is_alone)
-        {
-            let start = stretch
-                .start
-                .max(self.settled_until.unwrap_or(stretch.start));
-            if start < stretch.end {
-                add_gap(coverage, start..stretch.end, &mut self.gaps_untold);
+        let start = stretch
+            .start
+            .max(self.settled_until.unwrap_or(stretch.start));
+        if start >= stretch.end || self.share_of(feed) <= DEAF_SHARE_MAX {
+            return;
+        }
+        let gap = start..stretch.end;
+        match &mut self.coverage {
+            Some(coverage) => coverage.add_gap(gap.start.0..gap.end.0),
+            None => self.gaps_early.push(gap.clone()),
+        }
+        self.gaps_untold.push(gap);
+    }
+
+    /// The share of the posts that a feed carries, by the recent rates or, as long as none is known, by the posts of
+    /// the open minutes. One that runs alone carries all.
+    fn share_of(&self, feed: FeedId) -> f64 {
+        let running = || self.feeds.iter().filter(|(_, progress)| progress.running);
+        if running().count() == 1 {
+            return 1.0;
+        }
+        let posts_open = |feed: &FeedId| -> u32 {
+            let heard = self.open.values().filter_map(|open| open.heard.get(feed));
+            heard.sum()
+        };
+        let is_known = running().any(|(_, progress)| progress.listening.posts_per_minute() > 0.0);
+        let rate = |feed: &FeedId, progress: &Progress| {
+            if is_known {
+                progress.listening.posts_per_minute()
+            } else {
+                f64::from(posts_open(feed))
             }
+        };
+        let all: f64 = running().map(|(id, progress)| rate(id, progress)).sum();
+        let own = running().find(|(id, _)| **id == feed);
+        match own {
+            Some((id, progress)) if all > 0.0 => rate(id, progress) / all,
+            Some(_) | None => 0.0,
         }
     }
 
@@ -328,6 +356,11 @@ impl Tracker {
     /// The feeds with their progress.
     pub fn feeds(&self) -> impl Iterator<Item = (FeedId, &Progress)> {
         self.feeds.iter().map(|(&feed, progress)| (feed, progress))
+    }
+
+    /// Which minutes were heard, of those that are settled; none before the first.
+    pub fn coverage(&self) -> Option<&Coverage> {
+        self.coverage.as_ref()
     }
 
     /// Takes a post seen at `source`, which a post without hashtags may leave out. `mentions` adds its mentions to a
@@ -512,9 +545,13 @@ impl Tracker {
 
     /// Decides whether the silence before `minute` was a gap, and whether the feeds silent in it are deaf.
     fn listen(&mut self, minute: Minute, heard: &BTreeMap<FeedId, u32>, tick: &mut Tick) {
+        let gaps_early = std::mem::take(&mut self.gaps_early);
         let coverage = self
             .coverage
             .get_or_insert_with(|| Coverage::since(minute.0));
+        for gap in gaps_early {
+            coverage.add_gap(gap.start.0..gap.end.0);
+        }
         let last_heard = self
             .feeds
             .values()

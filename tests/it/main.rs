@@ -21,4 +21,5 @@ mod peers;
 mod replay;
 mod support;
 mod syndication;
+mod tracker;
 mod websocket;

@@ -56,6 +56,7 @@ pub(super) fn memory(database: &Connection) -> Result<Memory, Error> {
     let settled_until = minute_fact(database, "settled_until")?;
     let Some(until) = settled_until else {
         return Ok(Memory {
+            gaps_early: gaps(database, Certainty::Settled)?,
             segments: segments(database)?,
             feeds: progress(database)?,
             ..Memory::default()
@@ -86,9 +87,15 @@ pub(super) fn memory(database: &Connection) -> Result<Memory, Error> {
             last_hour.push((minute, mentions));
         },
     )?;
+    let coverage = coverage(database, Certainty::Settled)?;
+    let gaps_early = match coverage {
+        Some(_) => Vec::new(),
+        None => gaps(database, Certainty::Settled)?,
+    };
     Ok(Memory {
         settled_until,
-        coverage: coverage(database, Certainty::Settled)?,
+        coverage,
+        gaps_early,
         feeds: progress(database)?,
         tracks: tracks_where(database, &used, true)?,
         since_checkpoint,
@@ -235,7 +242,15 @@ pub(super) fn coverage(
         return Ok(None);
     };
     let mut coverage = Coverage::since(start);
-    let gaps: Vec<(u32, u32)> = database
+    for gap in gaps(database, certainty)? {
+        coverage.add_gap(gap.start.0..gap.end.0);
+    }
+    Ok(Some(coverage))
+}
+
+/// The stretches in which nobody was listening.
+fn gaps(database: &Connection, certainty: Certainty) -> Result<Vec<Range<Minute>>, Error> {
+    database
         .prepare_cached(
             "SELECT start_minute, end_minute FROM gap WHERE NOT provisional OR ?1
              ORDER BY start_minute, end_minute",
@@ -243,15 +258,11 @@ pub(super) fn coverage(
         .and_then(|mut query| {
             query
                 .query_map([certainty == Certainty::Provisional], |row| {
-                    Ok((row.get(0)?, row.get(1)?))
+                    Ok(Minute(row.get(0)?)..Minute(row.get(1)?))
                 })?
                 .collect()
         })
-        .map_err(Error::sql("read the gaps"))?;
-    for (start, end) in gaps {
-        coverage.add_gap(start..end);
-    }
-    Ok(Some(coverage))
+        .map_err(Error::sql("read the gaps"))
 }
 
 /// Hashtags with at least `uses_min` uses in `window`, most used first.
