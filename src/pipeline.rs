@@ -279,7 +279,7 @@ fn note(
         tracker.hear(feed, until.minute());
     }
     for gap in &batch.gaps {
-        tracker.miss(feed, gap.start.minute()..gap.end.minute().next());
+        tracker.miss(feed, gap.start.minute()..gap.end.minute_ceil());
     }
     if let Some(standing) = &batch.standing {
         if matches!(

@@ -4,9 +4,7 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use super::{
-    Error, Global, Knobs, Out, known_service, lexicon_of, minute_from, moment, open_to_read,
-};
+use super::{Error, Global, Knobs, Out, known_service, lexicon_of, moment, open_to_read};
 use crate::export::{FORMATS, Format, Options};
 use crate::hashtag;
 use crate::lexicon::Lexicon;
@@ -198,7 +196,7 @@ fn range(args: &Args, spike: Option<&SpikeView>, ledger: &Sqlite) -> Result<Rang
         to = Minute(end.0.saturating_add(MARGIN_MINUTES)).min(watermark);
     }
     let from = args.from.map_or(from, Timestamp::minute);
-    let to = args.to.map_or(to, minute_from);
+    let to = args.to.map_or(to, Timestamp::minute_ceil);
     if from >= to && (args.from.is_some() || args.to.is_some()) {
         return Err(Error::Usage(format!(
             "export from {from} to {to}: nothing lies between"

@@ -18,7 +18,7 @@ use crate::export::rounded;
 use crate::lexicon::{self as words, Lexicon};
 use crate::store::sqlite::Sqlite;
 use crate::store::{self, Ledger};
-use crate::time::{Minute, TimeError, Timestamp};
+use crate::time::{TimeError, Timestamp};
 use crate::{backtest, feed};
 
 /// Where data goes. Messages go to standard error.
@@ -324,15 +324,6 @@ pub fn label_made_up(ledger: &impl Ledger, global: &Global) -> Result<(), Error>
 pub fn moment(text: &str) -> Result<Timestamp, String> {
     text.parse()
         .map_err(|error: TimeError| format!("failed to {error}"))
-}
-
-/// The first minute after a moment, or the one it begins.
-pub fn minute_from(moment: Timestamp) -> Minute {
-    if moment.minute().start() == moment {
-        moment.minute()
-    } else {
-        moment.minute().next()
-    }
 }
 
 /// A figure in a table: one digit behind the point.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::{
-    Error, Global, Out, json_number, known_service, label_made_up, lexicon_of, minute_from, moment,
+    Error, Global, Out, json_number, known_service, label_made_up, lexicon_of, moment,
     open_to_read, print_json, short,
 };
 use crate::config::duration;
@@ -100,7 +100,7 @@ pub(super) fn execute(args: &Args, global: &Global, out: Out<'_>) -> Result<(), 
     let mut views = spikes::spikes(&ledger, &lexicon, from)?;
     views.retain(|view| {
         args.to
-            .is_none_or(|to| view.spike.flagged < minute_from(to))
+            .is_none_or(|to| view.spike.flagged < to.minute_ceil())
             && (args.all || service.is_some() || view.service.is_some())
             && service
                 .as_ref()

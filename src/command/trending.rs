@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::{
-    Error, Global, Knobs, Out, json_number, label_made_up, lexicon_of, minute_from, moment,
-    open_to_read, print_json, short,
+    Error, Global, Knobs, Out, json_number, label_made_up, lexicon_of, moment, open_to_read,
+    print_json, short,
 };
 use crate::clock;
 use crate::config::{Config, duration};
@@ -109,7 +109,11 @@ pub(super) fn execute(args: &Args, global: &Global, out: Out<'_>) -> Result<(), 
     let lexicon = lexicon_of(&config)?;
     let ledger = open_to_read(&config)?;
     let watermark = ledger.watermark()?;
-    let at = args.at.map(minute_from).or(watermark).unwrap_or(Minute(0));
+    let at = args
+        .at
+        .map(Timestamp::minute_ceil)
+        .or(watermark)
+        .unwrap_or(Minute(0));
     let query = Query {
         window: at.minus(config.window_minutes)..at,
         all: args.all,
