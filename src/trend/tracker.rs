@@ -91,6 +91,21 @@ impl Default for Progress {
     }
 }
 
+impl Progress {
+    /// A live feed: of the minutes before `until` those that it has not heard are no silence of its own, and tell
+    /// nothing about its rate.
+    fn be_deaf(&mut self, until: Minute) {
+        let (Some(since), Some(newest)) = (self.silent_since, self.newest) else {
+            return;
+        };
+        if newest < until && since < until {
+            self.listening
+                .hear_silence(newest.0.saturating_sub(since.0));
+            self.silent_since = Some(until);
+        }
+    }
+}
+
 /// New posts and mentions of a minute that may still change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Segment {
@@ -152,6 +167,8 @@ pub struct Remembered {
 pub struct Memory {
     /// All minutes before this one are settled.
     pub settled_until: Option<Minute>,
+    /// Up to where buckets were closed.
+    pub watermark: Option<Minute>,
     /// The first minute ever heard, and the stretches in which we were not listening.
     pub coverage: Option<Coverage>,
     /// Gaps that were told before the first heard minute was settled.
@@ -182,6 +199,8 @@ pub struct Tracker {
     /// Further sources at which posts of the open minutes were seen.
     seen_again: HashSet<(PostId, SourceId)>,
     settled_until: Option<Minute>,
+    /// The last watermark told; it never goes back.
+    watermark: Option<Minute>,
     recent: RecentAuthors,
     coverage: Option<Coverage>,
     tracks: HashMap<HashtagId, Slot>,
@@ -216,6 +235,7 @@ impl Tracker {
             posts: HashMap::new(),
             seen_again: HashSet::new(),
             settled_until: None,
+            watermark: None,
             recent: RecentAuthors::default(),
             coverage: None,
             tracks: HashMap::new(),
@@ -231,6 +251,7 @@ impl Tracker {
     pub fn restore(settings: Settings, lateness_minutes: u32, memory: Memory) -> Self {
         let mut tracker = Self::new(settings, lateness_minutes);
         tracker.settled_until = memory.settled_until;
+        tracker.watermark = memory.watermark;
         tracker.coverage = memory.coverage;
         tracker.gaps_early = memory.gaps_early;
         tracker.feeds = memory.feeds.into_iter().collect();
@@ -399,38 +420,39 @@ impl Tracker {
         Ok(Verdict::Counted)
     }
 
-    /// Up to where buckets are closed: the newest minute that every running feed has reached. None before each has
-    /// shown a post.
+    /// Up to where buckets are closed: the newest minute that every running feed has reached, and never less than it
+    /// has been. None before each has shown a post.
     pub fn watermark(&self) -> Option<Minute> {
-        let holding = |progress: &&Progress| progress.running && !progress.deaf;
-        let running = || self.feeds.values().filter(holding);
-        if running().next().is_some() {
-            running().map(|progress| progress.newest).min().flatten()
-        } else if self.feeds.values().any(|progress| progress.running) {
-            // Nobody hears anything just now: time stands still.
-            self.settled_until
-                .map(|until| Minute(until.0 + self.lateness_minutes))
+        // Once nothing more will come, the minute of the newest post is closed too.
+        let reached = if self.is_running() {
+            self.reached()
         } else {
-            // Nothing more will come: the minute of the newest post is closed too.
-            self.feeds
-                .values()
-                .filter_map(|progress| progress.newest)
-                .max()
-                .map(Minute::next)
-        }
+            self.reached().map(Minute::next)
+        };
+        self.watermark.max(reached)
     }
 
-    /// The first minute that a post may still join.
+    fn is_running(&self) -> bool {
+        self.feeds.values().any(|progress| progress.running)
+    }
+
+    /// The newest minute that every feed has reached which holds the watermark; none where a feed has shown nothing
+    /// yet, and where all are deaf: then time stands still. Without a running feed the newest of all.
+    fn reached(&self) -> Option<Minute> {
+        if !self.is_running() {
+            let newest = self.feeds.values().filter_map(|progress| progress.newest);
+            return newest.max();
+        }
+        let holding = |progress: &&Progress| progress.running && !progress.deaf;
+        let holding = self.feeds.values().filter(holding);
+        holding.map(|progress| progress.newest).min().flatten()
+    }
+
+    /// The first minute that a post may still join. It is behind what the feeds of this run have reached, not behind a
+    /// watermark of an earlier run: so a file read in two goes counts what it counts in one.
     fn settleable_until(&self) -> Option<Minute> {
-        let newest = if self.feeds.values().any(|progress| progress.running) {
-            self.watermark()
-        } else {
-            self.feeds
-                .values()
-                .filter_map(|progress| progress.newest)
-                .max()
-        };
-        newest.map(|newest| newest.minus(self.lateness_minutes))
+        self.reached()
+            .map(|newest| newest.minus(self.lateness_minutes))
     }
 
     /// Hashtags of the closed minutes, settled next or looked ahead at, that are not in memory: the store may know them
@@ -476,8 +498,9 @@ impl Tracker {
         if self.tallies_since_checkpoint >= CHECKPOINT_TALLIES {
             tick.checkpoint = Some(self.checkpoint());
         }
+        self.watermark = self.watermark();
         tick.settled_until = self.settled_until;
-        tick.watermark = self.watermark();
+        tick.watermark = self.watermark;
         tick
     }
 
@@ -531,6 +554,7 @@ impl Tracker {
                 }
             }
             let tallies = self.recent.tally(minute, &open.mentions);
+            self.pass_empty(minute, tick);
             self.listen(minute, &open.heard, tick);
             self.judge(minute, &tallies, tick);
             tick.settled.push(SettledMinute {
@@ -539,8 +563,41 @@ impl Tracker {
                 tallies,
                 heard: open.heard.into_iter().collect(),
             });
+            self.settled_until = self.settled_until.max(Some(minute.next()));
         }
+        self.pass_empty(until, tick);
         self.settled_until = self.settled_until.max(Some(until));
+    }
+
+    /// Settles the minutes before `until` that no post came in. How far each live feed has heard is known now and may
+    /// be forgotten later: when it has been found again, it has heard everything up to then, or told what it missed.
+    fn pass_empty(&mut self, until: Minute, tick: &mut Tick) {
+        let (Some(coverage), Some(start)) = (&mut self.coverage, self.settled_until) else {
+            return;
+        };
+        let live = |progress: &&mut Progress| progress.live && progress.running;
+        let ends: BTreeSet<Minute> = self
+            .feeds
+            .values_mut()
+            .filter(live)
+            .filter_map(|progress| progress.newest)
+            .filter(|newest| (start..until).contains(newest))
+            .chain([until])
+            .collect();
+        let mut from = start;
+        for to in ends.into_iter().filter(|&to| to > start) {
+            // The same feeds are deaf in all of this stretch.
+            let deaf = deaf_share(&self.feeds, |_, progress, _| {
+                progress.live && progress.newest <= Some(from)
+            });
+            if deaf > DEAF_SHARE_MAX {
+                add_gap(coverage, from..to, &mut tick.gaps);
+            }
+            from = to;
+        }
+        for progress in self.feeds.values_mut().filter(live) {
+            progress.be_deaf(until);
+        }
     }
 
     /// Decides whether the silence before `minute` was a gap, and whether the feeds silent in it are deaf.
@@ -558,7 +615,7 @@ impl Tracker {
             .filter_map(|progress| progress.silent_since)
             .max();
         if let Some(start) = last_heard.filter(|&start| start < minute) {
-            // Nobody was heard: how long the silence lasted is known by now.
+            // Nobody was heard: how long the silence of an archive lasted is known by now.
             let deaf = deaf_share(&self.feeds, |_, progress, since| {
                 !progress.live && progress.listening.is_gap(minute.0.saturating_sub(since.0))
             });

@@ -11,7 +11,7 @@ use downtrend::time::Minute;
 use downtrend::trend::mention::{FeedId, HashtagId, LangId, Mention, SourceId};
 use downtrend::trend::settings::Settings;
 use downtrend::trend::spike::Spike;
-use downtrend::trend::tracker::{Tick, Tracker, Verdict};
+use downtrend::trend::tracker::{Memory, Progress, Tick, Tracker, Verdict};
 
 use super::support::Place;
 
@@ -180,4 +180,127 @@ fn record(ledger: &mut Sqlite, tracker: &mut Tracker) -> Tick {
         })
         .expect("recorded");
     tick
+}
+
+#[test]
+fn the_larger_feed_lost_is_a_gap_in_every_minute_and_the_small_one_counts_on() {
+    let mut world = World::listening_to(&[LARGE, SMALL]);
+    world.live(0..300, Some(4), 10);
+    world.tracker.lose(LARGE);
+    world.live(300..400, None, 10);
+    // It cannot make up for what it missed.
+    world.hear(LARGE, 400);
+    world.miss(LARGE, 300..400);
+    world.live(400..500, Some(4), 10);
+    assert_eq!(
+        world.gaps,
+        (300..400).collect(),
+        "silent minutes among them"
+    );
+    assert!(world.spikes.is_empty(), "{:?}", world.spikes);
+    let settled = (0..490).filter(|minute| minute % 10 == 0).count() + 390 * 4;
+    assert_eq!(world.mentions_settled, settled);
+}
+
+#[test]
+fn the_larger_feed_lost_does_not_close_a_spike() {
+    let mut world = World::listening_to(&[LARGE, SMALL]);
+    world.live(0..300, Some(1), 10);
+    world.live(300..330, Some(40), 10);
+    world.tracker.lose(LARGE);
+    world.live(330..430, None, 10);
+    world.hear(LARGE, 430);
+    world.miss(LARGE, 330..430);
+    world.live(430..450, Some(40), 10);
+    let flagged: BTreeSet<Minute> = world.spikes.iter().map(|spike| spike.flagged).collect();
+    assert_eq!(flagged.len(), 1, "{:?}", world.spikes);
+    assert!(world.spikes.iter().all(|spike| spike.end.is_none()));
+}
+
+#[test]
+fn the_smaller_feed_lost_is_no_gap() {
+    let mut world = World::listening_to(&[LARGE, SMALL]);
+    world.live(0..200, Some(4), 10);
+    world.tracker.lose(SMALL);
+    for minute in 200..300 {
+        world.post(LARGE, minute, 4);
+        world.hear(LARGE, minute + 1);
+        world.advance();
+    }
+    assert!(world.gaps.is_empty(), "{:?}", world.gaps);
+    assert!(world.spikes.is_empty(), "{:?}", world.spikes);
+}
+
+#[test]
+fn what_the_larger_feed_makes_up_for_in_time_is_no_gap() {
+    let mut world = World::listening_to(&[LARGE, SMALL]);
+    world.live(0..200, Some(4), 10);
+    world.tracker.lose(LARGE);
+    world.live(200..208, None, 10);
+    for minute in 200..208 {
+        world.post(LARGE, minute, 4);
+    }
+    world.hear(LARGE, 208);
+    world.live(208..300, Some(4), 10);
+    assert!(world.gaps.is_empty(), "{:?}", world.gaps);
+}
+
+#[test]
+fn a_feed_that_was_lost_for_long_has_not_lost_its_weight() {
+    let mut world = World::listening_to(&[LARGE, SMALL]);
+    world.live(0..200, Some(4), 10);
+    world.tracker.lose(LARGE);
+    world.live(200..400, None, 10);
+    world.hear(LARGE, 400);
+    world.live(400..415, Some(4), 10);
+    world.tracker.lose(LARGE);
+    world.live(415..500, None, 10);
+    assert!(
+        (415..490).all(|minute| !world.heard(minute)),
+        "{:?}",
+        world.gaps
+    );
+}
+
+/// What a run that has ended at `newest` leaves behind.
+fn left_at(newest: u32) -> Memory {
+    let progress = Progress {
+        newest: Some(Minute(newest)),
+        running: false,
+        ..Progress::default()
+    };
+    Memory {
+        settled_until: Some(Minute(newest - LATENESS)),
+        watermark: Some(Minute(newest + 1)),
+        feeds: vec![(LARGE, progress)],
+        ..Memory::default()
+    }
+}
+
+#[test]
+fn the_watermark_does_not_go_back_and_an_older_file_is_no_later_for_it() {
+    let mut tracker = Tracker::restore(Settings::default(), LATENESS, left_at(START));
+    tracker.expect_feed(SMALL, false);
+    let oldest = Minute(START - LATENESS);
+    let counted = tracker.record(SMALL, oldest, PostId(1), None, false, |_| Ok::<(), ()>(()));
+    assert_eq!(counted, Ok(Verdict::Counted));
+    assert_eq!(tracker.advance().watermark, Some(Minute(START + 1)));
+    tracker.end_feed(SMALL);
+    assert_eq!(tracker.advance().watermark, Some(Minute(START + 1)));
+}
+
+#[test]
+fn while_nobody_hears_time_stands_still_whatever_the_lateness() {
+    for lateness in [1, LATENESS, 6 * 60] {
+        let mut tracker = Tracker::restore(Settings::default(), lateness, left_at(START));
+        tracker.expect_feed(LARGE, true);
+        tracker.lose(LARGE);
+        let tick = tracker.advance();
+        assert_eq!(
+            tick.watermark,
+            Some(Minute(START + 1)),
+            "lateness {lateness}"
+        );
+        assert_eq!(tick.settled_until, Some(Minute(START - LATENESS)));
+    }
 }

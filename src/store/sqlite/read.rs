@@ -56,6 +56,7 @@ pub(super) fn memory(database: &Connection) -> Result<Memory, Error> {
     let settled_until = minute_fact(database, "settled_until")?;
     let Some(until) = settled_until else {
         return Ok(Memory {
+            watermark: minute_fact(database, "watermark")?,
             gaps_early: gaps(database, Certainty::Settled)?,
             segments: segments(database)?,
             feeds: progress(database)?,
@@ -94,6 +95,7 @@ pub(super) fn memory(database: &Connection) -> Result<Memory, Error> {
     };
     Ok(Memory {
         settled_until,
+        watermark: minute_fact(database, "watermark")?,
         coverage,
         gaps_early,
         feeds: progress(database)?,
