@@ -150,7 +150,7 @@ fn record(posts: &[Post]) -> usize {
     inlet.start(id, None, Box::new(Ready(batches)));
     let retention = Retention {
         mentions_minutes: 7 * 24 * 60,
-        minutes: None,
+        minutes: downtrend::store::MinutesKept::Forever,
     };
     let summary = pipeline::run(
         &mut inlet,

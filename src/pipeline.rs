@@ -319,7 +319,7 @@ fn retire(
     {
         ledger.seal(seal_before)?;
     }
-    if let Some(minutes) = retention.minutes {
+    if let Some(minutes) = retention.minutes.within(ledger)? {
         let forget_before = day_before(minutes);
         if ledger
             .minutes_since()?

@@ -29,8 +29,11 @@ use crate::time::Minute;
 /// Tallies settled before the memory of the hashtags is written again: what a restart may have to repeat. At 0.3 us
 /// each, a second's work at most.
 const CHECKPOINT_TALLIES: usize = 250_000;
-/// Hashtags kept in memory; beyond it those without a recent use go, since the store has them. 64 MB of them.
-const TRACKS_MAX: usize = 200_000;
+/// Settled time after which it is written again all the same: minutes that a restart would repeat cannot be forgotten.
+const CHECKPOINT_MINUTES: u32 = 24 * 60;
+/// Hashtags kept in memory that time alone cannot change; beyond it they go, since the store has them. 32 MB of them.
+/// Those that are awake stay: each has been said by several people within the hour, and its mentions are in memory too.
+pub const IDLE_MAX: usize = 100_000;
 
 /// What became of a post.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -171,6 +174,8 @@ pub struct Memory {
     pub watermark: Option<Minute>,
     /// The first minute ever heard, and the stretches in which we were not listening.
     pub coverage: Option<Coverage>,
+    /// Up to where `tracks` is remembered.
+    pub checkpoint_until: Option<Minute>,
     /// Gaps that were told before the first heard minute was settled.
     pub gaps_early: Vec<Range<Minute>>,
     /// The feeds with their progress.
@@ -208,6 +213,8 @@ pub struct Tracker {
     awake: Vec<HashtagId>,
     spikes: BTreeMap<HashtagId, Spike>,
     tallies_since_checkpoint: usize,
+    /// Up to where the store knows what is remembered.
+    checkpoint_until: Option<Minute>,
     /// Gaps of live feeds that no tick has told yet.
     gaps_untold: Vec<Range<Minute>>,
     /// Gaps of live feeds from before there is a coverage to take them out of.
@@ -242,6 +249,7 @@ impl Tracker {
             awake: Vec::new(),
             spikes: BTreeMap::new(),
             tallies_since_checkpoint: 0,
+            checkpoint_until: None,
             gaps_untold: Vec::new(),
             gaps_early: Vec::new(),
         }
@@ -262,6 +270,7 @@ impl Tracker {
             tracker.reopen(segment);
         }
         tracker.admit(memory.tracks);
+        tracker.checkpoint_until = memory.checkpoint_until;
         for (minute, tallies) in &memory.since_checkpoint {
             // What these readings said is in the store already.
             tracker.judge(*minute, tallies, &mut Tick::default());
@@ -495,7 +504,7 @@ impl Tracker {
             self.settle(until, &mut tick);
         }
         tick.segments = self.untold_segments();
-        if self.tallies_since_checkpoint >= CHECKPOINT_TALLIES {
+        if self.is_checkpoint_due() {
             tick.checkpoint = Some(self.checkpoint());
         }
         self.watermark = self.watermark();
@@ -504,10 +513,28 @@ impl Tracker {
         tick
     }
 
+    fn is_checkpoint_due(&self) -> bool {
+        let first = self
+            .coverage
+            .as_ref()
+            .map(|coverage| Minute(coverage.start()));
+        let since = self.checkpoint_until.or(first);
+        let is_old = |until: Minute| Some(until.minus(CHECKPOINT_MINUTES)) > since;
+        self.tallies_since_checkpoint >= CHECKPOINT_TALLIES
+            || since.is_some() && self.settled_until.is_some_and(is_old)
+            || self.idle() > IDLE_MAX
+    }
+
+    /// Hashtags in memory that time alone cannot change.
+    pub fn idle(&self) -> usize {
+        self.tracks.len() - self.awake.len()
+    }
+
     /// The memory of every hashtag that has changed since the last checkpoint. The caller stores it with the tick
     /// that came before.
     pub fn checkpoint(&mut self) -> Vec<Remembered> {
         self.tallies_since_checkpoint = 0;
+        self.checkpoint_until = self.settled_until;
         let changed = self.tracks.iter_mut().filter(|(_, slot)| slot.dirty);
         let remembered = changed
             .map(|(&hashtag, slot)| {
@@ -519,10 +546,19 @@ impl Tracker {
                 }
             })
             .collect();
-        if self.tracks.len() > TRACKS_MAX {
-            self.tracks.retain(|_, slot| slot.awake);
+        if self.idle() > IDLE_MAX {
+            self.let_idle_go();
         }
         remembered
+    }
+
+    /// Lets go of what the store can give back. What an open minute mentions stays: it may be looked ahead at before
+    /// anybody asks the store.
+    fn let_idle_go(&mut self) {
+        let open = self.open.values().flat_map(|open| &open.mentions);
+        let mentioned: BTreeSet<HashtagId> = open.map(|mention| mention.hashtag).collect();
+        self.tracks
+            .retain(|hashtag, slot| slot.awake || mentioned.contains(hashtag));
     }
 
     /// What the next tick would say if every closed minute were settled: provisional spikes and gaps. They are the

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::num::NonZeroU64;
 use std::ops::Range;
 
+use downtrend::hashtag::Hashtag;
 use downtrend::post::{AuthorId, PostId};
 use downtrend::store::sqlite::Sqlite;
 use downtrend::store::{Ledger, Record};
@@ -11,7 +12,7 @@ use downtrend::time::Minute;
 use downtrend::trend::mention::{FeedId, HashtagId, LangId, Mention, SourceId};
 use downtrend::trend::settings::Settings;
 use downtrend::trend::spike::Spike;
-use downtrend::trend::tracker::{Memory, Progress, Tick, Tracker, Verdict};
+use downtrend::trend::tracker::{self, Memory, Progress, Tick, Tracker, Verdict};
 
 use super::support::Place;
 
@@ -33,9 +34,9 @@ struct World {
 impl World {
     fn listening_to(feeds: &[FeedId]) -> Self {
         let mut tracker = Tracker::new(Settings::default(), LATENESS);
-        feeds
-            .iter()
-            .for_each(|&feed| tracker.expect_feed(feed, true));
+        for &feed in feeds {
+            tracker.expect_feed(feed, true);
+        }
         Self {
             tracker,
             posts: 0,
@@ -303,4 +304,70 @@ fn while_nobody_hears_time_stands_still_whatever_the_lateness() {
         );
         assert_eq!(tick.settled_until, Some(Minute(START - LATENESS)));
     }
+}
+
+/// The spikes of a hashtag that is used now and then, and at the end by many at once; `flood` hashtags a minute that
+/// nobody uses again come between.
+fn spikes_with(flood: u32) -> (Vec<Spike>, usize) {
+    let place = Place::new();
+    let mut ledger = Sqlite::open(&place.path("flood.db")).expect("opens");
+    let feed = ledger.feed("bluesky", "bluesky").expect("numbered");
+    let rare = ledger
+        .hashtag(&Hashtag::from_label("rare"))
+        .expect("numbered");
+    let mut tracker = Tracker::new(Settings::default(), LATENESS);
+    tracker.expect_feed(feed, true);
+    let (mut spikes, mut idle_max, mut posts) = (Vec::new(), 0, 0);
+    for minute in 0..440 {
+        let uses = match minute {
+            400.. => 20,
+            _ => u32::from(minute % 40 == 0),
+        };
+        let strangers = if (300..305).contains(&minute) {
+            flood
+        } else {
+            0
+        };
+        let strangers = (0..strangers).map(|at| HashtagId(1_000 + minute * flood + at));
+        for hashtag in std::iter::repeat_n(rare, uses as usize).chain(strangers) {
+            posts += 1;
+            let mention = Mention {
+                hashtag,
+                post: PostId(posts),
+                author: NonZeroU64::new(posts).map(AuthorId),
+                source: SourceId(1),
+                lang: LangId(1),
+                bot: false,
+            };
+            let at = Minute(START + minute);
+            let counted = tracker.record(
+                feed,
+                at,
+                PostId(posts),
+                Some(SourceId(1)),
+                false,
+                |mentions| {
+                    mentions.push(mention);
+                    Ok::<(), ()>(())
+                },
+            );
+            assert_eq!(counted, Ok(Verdict::Counted));
+        }
+        tracker.hear(feed, Minute(START + minute + 1));
+        let known = ledger.tracks(&tracker.unknown()).expect("readable");
+        tracker.admit(known);
+        spikes.extend(record(&mut ledger, &mut tracker).spikes);
+        idle_max = idle_max.max(tracker.idle());
+    }
+    (spikes, idle_max)
+}
+
+#[test]
+fn a_flood_of_hashtags_is_let_go_and_changes_nothing_for_the_others() {
+    let (quiet, idle) = spikes_with(0);
+    assert!(!quiet.is_empty(), "the hashtag spikes");
+    assert!(idle < 10);
+    let (flooded, idle) = spikes_with(30_000);
+    assert_eq!(flooded, quiet);
+    assert!(idle <= tracker::IDLE_MAX, "{idle} in memory");
 }
