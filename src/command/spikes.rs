@@ -97,15 +97,11 @@ pub(super) fn execute(args: &Args, global: &Global, out: Out<'_>) -> Result<(), 
         (None, Some(from)) => from.minute(),
         (None, None) => Minute(0),
     };
-    let mut views = spikes::spikes(&ledger, &lexicon, from)?;
-    views.retain(|view| {
-        args.to
-            .is_none_or(|to| view.spike.flagged < to.minute_ceil())
-            && (args.all || service.is_some() || view.service.is_some())
-            && service
-                .as_ref()
-                .is_none_or(|service| view.service.as_ref() == Some(service))
-    });
+    let views = spikes::spikes_that(&ledger, &lexicon, from, &|spike, of| {
+        args.to.is_none_or(|to| spike.flagged < to.minute_ceil())
+            && (args.all || service.is_some() || of.is_some())
+            && service.as_deref().is_none_or(|service| of == Some(service))
+    })?;
     if global.json {
         return print_json(
             out,
