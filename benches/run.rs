@@ -160,7 +160,7 @@ fn record(posts: &[Post]) -> usize {
         &mut Nobody,
     )
     .expect("counted");
-    summary.hashtags.len()
+    usize::try_from(summary.hashtags()).expect("few")
 }
 
 /// The program itself, in a process of its own; its CPU time is what the system says its children used.
