@@ -150,7 +150,7 @@ fn record(posts: &[Post]) -> usize {
     inlet.start(id, None, Box::new(Ready(batches)));
     let retention = Retention {
         mentions_minutes: 7 * 24 * 60,
-        minutes: None,
+        minutes: downtrend::store::MinutesKept::Forever,
     };
     let summary = pipeline::run(
         &mut inlet,
@@ -160,7 +160,7 @@ fn record(posts: &[Post]) -> usize {
         &mut Nobody,
     )
     .expect("counted");
-    summary.hashtags.len()
+    usize::try_from(summary.hashtags()).expect("few")
 }
 
 /// The program itself, in a process of its own; its CPU time is what the system says its children used.

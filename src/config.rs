@@ -9,14 +9,20 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
+use toml::Spanned;
 
 pub use self::feed_table::FeedTable;
-use crate::store::Retention;
+use crate::store::{MinutesKept, Retention};
 use crate::trend::settings::{Sensitivity, Settings};
 
 /// The file that is read where it exists.
 pub const DEFAULT_FILE: &str = "downtrend.toml";
 const SECONDS_PER_MINUTE: u64 = 60;
+/// The longest lateness. Minutes that may still change are kept in memory, twice while they are looked ahead at: six
+/// hours of Bluesky are a million posts.
+const LATENESS_MINUTES_MAX: u32 = 6 * 60;
+/// What must be kept beyond the lateness: whoever used a hashtag in the hour before is not fresh.
+const MEMORY_MINUTES: u32 = crate::trend::recent::MEMORY_MINUTES;
 
 /// A key of the configuration.
 #[derive(Debug, Clone, Copy)]
@@ -78,8 +84,8 @@ pub const KEYS: &[Key] = &[
     Key {
         name: "retention.minutes",
         variable: "DOWNTREND_RETENTION_MINUTES",
-        default: "forever",
-        about: "how long minutes are kept before they become hours",
+        default: "auto",
+        about: "how long minutes are kept before they become hours; auto: 90d, or forever once a file was read",
     },
     Key {
         name: "lexicon",
@@ -103,7 +109,12 @@ pub enum Origin {
     /// An environment variable.
     Environment(&'static str),
     /// The configuration file.
-    File(PathBuf),
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Counted from 1.
+        line: usize,
+    },
     /// Nobody said anything.
     Default,
 }
@@ -113,8 +124,18 @@ impl std::fmt::Display for Origin {
         match self {
             Self::Flag => f.write_str("flag"),
             Self::Environment(variable) => f.write_str(variable),
-            Self::File(path) => write!(f, "{}", path.display()),
+            Self::File { path, .. } => write!(f, "{}", path.display()),
             Self::Default => f.write_str("default"),
+        }
+    }
+}
+
+impl Origin {
+    /// With the line, where there is one.
+    fn place(&self) -> String {
+        match self {
+            Self::File { path, line } => format!("{}, line {line}", path.display()),
+            other => other.to_string(),
         }
     }
 }
@@ -143,7 +164,7 @@ pub enum Error {
         what: String,
     },
     /// A value that its key cannot have.
-    #[error("use {value:?} for {key} (from {origin}): {what}")]
+    #[error("use {value:?} for {key} (from {}): {what}", origin.place())]
     Value {
         /// Which key.
         key: &'static str,
@@ -194,14 +215,14 @@ pub struct Config {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
-    db: Option<String>,
-    spike_threshold: Option<f64>,
-    sensitivity: Option<String>,
-    min_posts: Option<u32>,
-    window: Option<String>,
-    lateness: Option<String>,
-    lexicon: Option<String>,
-    tz: Option<String>,
+    db: Option<Spanned<String>>,
+    spike_threshold: Option<Spanned<f64>>,
+    sensitivity: Option<Spanned<String>>,
+    min_posts: Option<Spanned<u32>>,
+    window: Option<Spanned<String>>,
+    lateness: Option<Spanned<String>>,
+    lexicon: Option<Spanned<String>>,
+    tz: Option<Spanned<String>>,
     #[serde(default)]
     retention: RetentionTable,
     #[serde(default)]
@@ -211,25 +232,42 @@ struct File {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RetentionTable {
-    mentions: Option<String>,
-    minutes: Option<String>,
+    mentions: Option<Spanned<String>>,
+    minutes: Option<Spanned<String>>,
 }
 
-impl File {
-    fn get(&self, key: &str) -> Option<String> {
+/// The file with its place, and its text to find lines in.
+struct Read {
+    path: PathBuf,
+    text: String,
+    file: File,
+}
+
+impl Read {
+    fn get(&self, key: &str) -> Option<(String, Origin)> {
+        let file = &self.file;
         match key {
-            "db" => self.db.clone(),
-            "spike_threshold" => self.spike_threshold.map(|number| number.to_string()),
-            "sensitivity" => self.sensitivity.clone(),
-            "min_posts" => self.min_posts.map(|number| number.to_string()),
-            "window" => self.window.clone(),
-            "lateness" => self.lateness.clone(),
-            "retention.mentions" => self.retention.mentions.clone(),
-            "retention.minutes" => self.retention.minutes.clone(),
-            "lexicon" => self.lexicon.clone(),
-            "tz" => self.tz.clone(),
+            "db" => self.given(file.db.as_ref()),
+            "spike_threshold" => self.given(file.spike_threshold.as_ref()),
+            "sensitivity" => self.given(file.sensitivity.as_ref()),
+            "min_posts" => self.given(file.min_posts.as_ref()),
+            "window" => self.given(file.window.as_ref()),
+            "lateness" => self.given(file.lateness.as_ref()),
+            "retention.mentions" => self.given(file.retention.mentions.as_ref()),
+            "retention.minutes" => self.given(file.retention.minutes.as_ref()),
+            "lexicon" => self.given(file.lexicon.as_ref()),
+            "tz" => self.given(file.tz.as_ref()),
             _ => None,
         }
+    }
+
+    fn given(&self, value: Option<&Spanned<impl ToString>>) -> Option<(String, Origin)> {
+        let value = value?;
+        let origin = Origin::File {
+            path: self.path.clone(),
+            line: line_of(&self.text, value.span().start),
+        };
+        Some((value.get_ref().to_string(), origin))
     }
 }
 
@@ -242,10 +280,10 @@ impl Config {
     ) -> Result<Self, Error> {
         let (from_file, feeds) = match read_file(file)? {
             None => (None, Vec::new()),
-            Some((path, text, mut file)) => {
-                let tables = std::mem::take(&mut file.feed);
-                let feeds = FeedTable::all(&path, &text, tables);
-                (Some((path, file)), feeds)
+            Some(mut read) => {
+                let tables = std::mem::take(&mut read.file.feed);
+                let feeds = FeedTable::all(&read.path, &read.text, tables);
+                (Some(read), feeds)
             }
         };
         let given: Vec<Given> = KEYS
@@ -256,11 +294,7 @@ impl Config {
                 let environment = || {
                     variable(key.variable).map(|value| (value, Origin::Environment(key.variable)))
                 };
-                let file = || {
-                    let (path, file) = from_file.as_ref()?;
-                    file.get(key.name)
-                        .map(|value| (value, Origin::File(path.clone())))
-                };
+                let file = || from_file.as_ref()?.get(key.name);
                 let (value, origin) = flag
                     .or_else(environment)
                     .or_else(file)
@@ -287,6 +321,17 @@ impl Config {
                 .filter(|value| !value.is_empty())
                 .cloned()
         };
+        let lateness_minutes = parse(get("lateness"), |text| match minutes(text)? {
+            minutes if minutes <= LATENESS_MINUTES_MAX => Ok(minutes),
+            _ => Err("give 6h at most; `run --sort` reads an archive in time order".to_owned()),
+        })?;
+        let retention_minutes_min = lateness_minutes + MEMORY_MINUTES;
+        let kept = |text: &str| match minutes(text)? {
+            minutes if minutes >= retention_minutes_min => Ok(minutes),
+            _ => Err(format!(
+                "give {retention_minutes_min}m at least: `lateness` and an hour"
+            )),
+        };
         Ok(Self {
             db: parse(get("db"), |text| match text {
                 "" => Err("name a file".to_owned()),
@@ -301,12 +346,13 @@ impl Config {
                 })?,
             },
             window_minutes: parse(get("window"), minutes)?,
-            lateness_minutes: parse(get("lateness"), minutes)?,
+            lateness_minutes,
             retention: Retention {
-                mentions_minutes: parse(get("retention.mentions"), minutes)?,
+                mentions_minutes: parse(get("retention.mentions"), kept)?,
                 minutes: parse(get("retention.minutes"), |text| match text {
-                    "forever" => Ok(None),
-                    text => minutes(text).map(Some),
+                    "auto" => Ok(MinutesKept::Auto),
+                    "forever" => Ok(MinutesKept::Forever),
+                    text => kept(text).map(MinutesKept::For),
                 })?,
             },
             lexicon: text("lexicon").map(PathBuf::from),
@@ -347,9 +393,13 @@ fn sensitivity(text: &str) -> Result<Sensitivity, String> {
 }
 
 fn minutes(text: &str) -> Result<u32, String> {
-    let minutes = duration(text)?.as_secs() / SECONDS_PER_MINUTE;
-    match u32::try_from(minutes) {
+    let duration = duration(text)?;
+    let (seconds, below) = (duration.as_secs(), duration.subsec_nanos());
+    match u32::try_from(seconds / SECONDS_PER_MINUTE) {
         Ok(0) | Err(_) => Err("give a duration from a minute on".to_owned()),
+        Ok(_) if seconds % SECONDS_PER_MINUTE > 0 || below > 0 => {
+            Err("give whole minutes, as in 2m: counts are kept by the minute".to_owned())
+        }
         Ok(minutes) => Ok(minutes),
     }
 }
@@ -364,8 +414,7 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     Duration::try_from_secs_f64(seconds).map_err(|_| wrong())
 }
 
-/// The file with its text, if there is one.
-fn read_file(file: Option<&Path>) -> Result<Option<(PathBuf, String, File)>, Error> {
+fn read_file(file: Option<&Path>) -> Result<Option<Read>, Error> {
     let path = match file {
         Some(path) => path,
         None if Path::new(DEFAULT_FILE).exists() => Path::new(DEFAULT_FILE),
@@ -380,7 +429,11 @@ fn read_file(file: Option<&Path>) -> Result<Option<(PathBuf, String, File)>, Err
         line: error.span().map_or(1, |span| line_of(&text, span.start)),
         what: explain(error.message()),
     })?;
-    Ok(Some((path.to_owned(), text, file)))
+    Ok(Some(Read {
+        path: path.to_owned(),
+        text,
+        file,
+    }))
 }
 
 fn line_of(text: &str, at: usize) -> usize {
@@ -453,7 +506,10 @@ mod tests {
             origin("min_posts"),
             Some(Origin::Environment("DOWNTREND_MIN_POSTS"))
         );
-        assert_eq!(origin("retention.mentions"), Some(Origin::File(path)));
+        assert_eq!(
+            origin("retention.mentions"),
+            Some(Origin::File { path, line: 4 })
+        );
         assert_eq!(origin("window"), Some(Origin::Default));
     }
 
@@ -481,6 +537,73 @@ mod tests {
             error.contains("spike_threshold") && error.contains("0.5") && error.contains("flag"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_retention_below_the_lateness_and_an_hour_is_refused_with_file_line_and_key() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("downtrend.toml");
+        for (key, kept, is_kept) in [
+            ("mentions", "89m", false),
+            ("minutes", "89m", false),
+            ("mentions", "90m", true),
+            ("minutes", "90m", true),
+            ("minutes", "forever", true),
+        ] {
+            let text = format!("lateness = \"30m\"\n\n[retention]\n{key} = \"{kept}\"\n");
+            std::fs::write(&path, text).expect("written");
+            let loaded = Config::load(Some(&path), &[], &nothing);
+            assert_eq!(loaded.is_ok(), is_kept, "{key} = {kept}");
+            if let Err(error) = loaded {
+                let error = error.to_string();
+                assert!(error.contains("downtrend.toml, line 4"), "{error}");
+                assert!(error.contains(&format!("retention.{key}")), "{error}");
+                assert!(error.contains("90m at least"), "{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_lateness_that_memory_could_not_hold_is_refused() {
+        let with = |lateness: &str| {
+            let flags = [("lateness", lateness.to_owned())];
+            Config::load(None, &flags, &nothing).map(|config| config.lateness_minutes)
+        };
+        assert_eq!(with("6h").ok(), Some(360));
+        let error = with("361m").expect_err("too long").to_string();
+        assert!(
+            error.contains("lateness") && error.contains("--sort"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn seconds_are_not_cut_off_where_minutes_are_wanted() {
+        let with = |window: &str| {
+            let flags = [("window", window.to_owned())];
+            Config::load(None, &flags, &nothing).map(|config| config.window_minutes)
+        };
+        assert_eq!(with("120s").ok(), Some(2));
+        let error = with("90s").expect_err("no whole minutes").to_string();
+        assert!(
+            error.contains("window") && error.contains("whole minutes"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn minutes_are_kept_for_90_days_of_live_feeds_and_for_ever_of_files() {
+        use crate::store::Ledger;
+        use crate::store::sqlite::Sqlite;
+        let folder = tempfile::tempdir().expect("a folder");
+        let config = Config::load(None, &[], &nothing).expect("the defaults are valid");
+        let mut ledger = Sqlite::open(&folder.path().join("kept.db")).expect("opens");
+        let kept = |ledger: &Sqlite| config.retention.minutes.within(ledger).expect("readable");
+        ledger.feed("bluesky", "bluesky").expect("numbered");
+        assert_eq!(kept(&ledger), Some(90 * 24 * 60));
+        let kind = crate::feed::file::KIND.name;
+        ledger.feed("an archive", kind).expect("numbered");
+        assert_eq!(kept(&ledger), None);
     }
 
     #[test]

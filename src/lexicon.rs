@@ -16,7 +16,7 @@ use crate::hashtag;
 mod explain;
 mod user;
 
-pub use self::explain::{Explanation, OutageWord, script};
+pub use self::explain::{Explanation, OutageWord, script, script_code};
 pub use self::user::Error;
 
 const SERVICES: &str = include_str!("../data/lexicon/services.tsv");
@@ -177,6 +177,19 @@ impl Lexicon {
             service: &name.service,
             word: &word.written,
             language: &word.language,
+        })
+    }
+
+    /// The service that a hashtag with this key names, whether it says that it is down or not. An everyday word names
+    /// none by itself.
+    pub fn service(&self, key: &str) -> Option<&str> {
+        let is_name = |name: &&Name| name.kind != NameKind::Common;
+        let names = || self.names.get(&*joined(key));
+        self.outage(key).map(|outage| outage.service).or_else(|| {
+            names()?
+                .iter()
+                .find(is_name)
+                .map(|name| name.service.as_str())
         })
     }
 

@@ -340,7 +340,7 @@ fn note(
         tracker.hear(feed, until.minute());
     }
     for gap in &batch.gaps {
-        tracker.miss(feed, gap.start.minute()..gap.end.minute().next());
+        tracker.miss(feed, gap.start.minute()..gap.end.minute_ceil());
     }
     if let Some(standing) = &batch.standing {
         if matches!(
@@ -380,7 +380,7 @@ fn retire(
     {
         ledger.seal(seal_before)?;
     }
-    if let Some(minutes) = retention.minutes {
+    if let Some(minutes) = retention.minutes.within(ledger)? {
         let forget_before = day_before(minutes);
         if ledger
             .minutes_since()?

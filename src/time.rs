@@ -11,8 +11,8 @@ use std::str::FromStr;
 /// Milliseconds in a minute.
 pub const MINUTE_MS: i64 = 60_000;
 
-/// 9999-12-31T23:59:59.999Z: the last instant that RFC 3339 can write.
-const MILLIS_MAX: i64 = 253_402_300_799_999;
+/// 9999-12-30T22:00:00Z, the last instant that `jiff` can show in every time zone.
+const MILLIS_MAX: i64 = 253_402_207_200_000;
 
 /// An instant: milliseconds since the Unix epoch, UTC, from 1970 to 9999.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -67,6 +67,16 @@ impl Timestamp {
     pub fn minute(self) -> Minute {
         Minute(u32::try_from(self.0 / MINUTE_MS).expect("years up to 9999 are below 2^32 minutes"))
     }
+
+    /// The first minute that begins at this instant or after it: the end of a half-open stretch of minutes.
+    pub fn minute_ceil(self) -> Minute {
+        let minute = self.minute();
+        if minute.start() == self {
+            minute
+        } else {
+            minute.next()
+        }
+    }
 }
 
 impl FromStr for Timestamp {
@@ -90,7 +100,8 @@ impl FromStr for Timestamp {
 impl fmt::Display for Timestamp {
     /// RFC 3339, UTC, `Z`; milliseconds only where there are any.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let instant = jiff::Timestamp::from_millisecond(self.0).expect("the range is jiff's own");
+        let instant =
+            jiff::Timestamp::from_millisecond(self.0).expect("MILLIS_MAX is within jiff's range");
         write!(f, "{instant}")
     }
 }
@@ -127,6 +138,51 @@ impl fmt::Display for Minute {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_last_instant_is_shown_in_every_time_zone() {
+        assert_eq!(Timestamp::LAST.to_string(), "9999-12-30T22:00:00Z");
+        assert_eq!(
+            Timestamp::LAST.as_millis(),
+            jiff::Timestamp::MAX.as_millisecond() / 1_000 * 1_000,
+            "the last whole second that jiff knows"
+        );
+    }
+
+    #[test]
+    fn a_stretch_that_ends_on_a_minute_does_not_hold_it() {
+        let at = |text: &str| text.parse::<Timestamp>().expect("RFC 3339");
+        let seven = at("2022-10-25T07:00:00Z");
+        assert_eq!(seven.minute_ceil(), seven.minute());
+        assert_eq!(
+            at("2022-10-25T07:00:00.001Z").minute_ceil(),
+            seven.minute().next()
+        );
+        assert_eq!(at("2022-10-25T06:59:59Z").minute_ceil(), seven.minute());
+        assert_eq!(Timestamp::LAST.minute_ceil(), Timestamp::LAST.minute());
+    }
+
+    proptest! {
+        #[test]
+        fn every_instant_is_shown_and_read_again(millis in 0..=MILLIS_MAX) {
+            let instant = Timestamp::from_millis(millis).expect("within the range");
+            prop_assert_eq!(instant.to_string().parse(), Ok(instant));
+            let minute = instant.minute_ceil();
+            prop_assert!(minute.start() >= instant && minute.minus(1).start() < instant || minute == Minute(0));
+        }
+
+        #[test]
+        fn a_number_is_an_instant_or_refused(number in any::<i64>()) {
+            let shown = |instant: Timestamp| instant.to_string();
+            if let Ok(instant) = Timestamp::from_millis(number) {
+                shown(instant);
+            }
+            if let Ok(instant) = Timestamp::from_unix(number) {
+                shown(instant);
+            }
+        }
+    }
 
     #[test]
     fn offsets_are_read_and_shown_as_utc() {

@@ -19,6 +19,8 @@ use crate::lexicon::{self as words, Lexicon};
 use crate::store::sqlite::Sqlite;
 use crate::store::{self, Ledger};
 use crate::time::{Minute, TimeError, Timestamp};
+use crate::view::filter::Filter;
+use crate::view::table::plain;
 use crate::{backtest, feed};
 
 /// Where data goes. Messages go to standard error.
@@ -307,6 +309,62 @@ pub fn open_to_read(config: &Config) -> Result<Sqlite, Error> {
     Ok(Sqlite::open_to_read(&config.db)?.ok_or_else(missing)?)
 }
 
+/// Keeps posts of a source, in a language; says so where there is no such post, since the answer looks like silence.
+pub fn filter_of(
+    ledger: &impl Ledger,
+    source: Option<&str>,
+    lang: Option<&str>,
+    global: &Global,
+) -> Result<Filter, Error> {
+    /// So many are shown; a database may know hundreds.
+    const SHOWN_MAX: usize = 20;
+    let filter = Filter::new(ledger, source, lang)?;
+    if filter.keeps_nothing() {
+        let list = |mut names: Vec<String>| {
+            names.retain(|name| !name.is_empty());
+            names.sort_unstable();
+            names.truncate(SHOWN_MAX);
+            plain(&names.join(", "))
+        };
+        let langs = list(ledger.lang_tags()?.into_values().collect());
+        let sources = list(ledger.source_names()?.into_values().collect());
+        let known = [("from", sources), ("in", langs)];
+        let known = known.iter().filter(|(_, names)| !names.is_empty());
+        let known: Vec<String> = known
+            .map(|(which, names)| format!("There are posts {which} {names}."))
+            .collect();
+        global.say(&format!("No such post was counted. {}", known.join(" ")));
+    }
+    Ok(filter)
+}
+
+/// The code of a script, by its code or its name.
+pub fn known_script(script: Option<&str>) -> Result<Option<String>, Error> {
+    let Some(asked) = script else {
+        return Ok(None);
+    };
+    words::script_code(asked).map_or_else(
+        || {
+            Err(Error::Usage(format!(
+                "find the script {asked:?}: write its code or its name, as in Beng or Bengali"
+            )))
+        },
+        |code| Ok(Some(code.to_owned())),
+    )
+}
+
+/// Refuses to tell posts apart by source or language where their mentions are sealed: what is left would look like
+/// silence.
+pub fn refuse_sealed(from: Minute, is_filtered: bool, ledger: &impl Ledger) -> Result<(), Error> {
+    match Filter::possible_since(ledger)? {
+        Some(since) if is_filtered && from < since => Err(Error::Usage(format!(
+            "tell posts apart from {from} on by --source or --lang: that is possible since {since}; before it only \
+             counts are kept (`retention.mentions`)"
+        ))),
+        Some(_) | None => Ok(()),
+    }
+}
+
 /// Says so where the posts are made up: what `data/demo` holds must never be taken for news.
 pub fn label_made_up(ledger: &impl Ledger, global: &Global) -> Result<(), Error> {
     const MADE_UP: &str = "demo:";
@@ -324,15 +382,6 @@ pub fn label_made_up(ledger: &impl Ledger, global: &Global) -> Result<(), Error>
 pub fn moment(text: &str) -> Result<Timestamp, String> {
     text.parse()
         .map_err(|error: TimeError| format!("failed to {error}"))
-}
-
-/// The first minute after a moment, or the one it begins.
-pub fn minute_from(moment: Timestamp) -> Minute {
-    if moment.minute().start() == moment {
-        moment.minute()
-    } else {
-        moment.minute().next()
-    }
 }
 
 /// A figure in a table: one digit behind the point.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::{
-    Error, Global, Out, json_number, known_service, label_made_up, lexicon_of, minute_from, moment,
+    Error, Global, Out, json_number, known_service, label_made_up, lexicon_of, moment,
     open_to_read, print_json, short,
 };
 use crate::config::duration;
@@ -97,15 +97,11 @@ pub(super) fn execute(args: &Args, global: &Global, out: Out<'_>) -> Result<(), 
         (None, Some(from)) => from.minute(),
         (None, None) => Minute(0),
     };
-    let mut views = spikes::spikes(&ledger, &lexicon, from)?;
-    views.retain(|view| {
-        args.to
-            .is_none_or(|to| view.spike.flagged < minute_from(to))
-            && (args.all || service.is_some() || view.service.is_some())
-            && service
-                .as_ref()
-                .is_none_or(|service| view.service.as_ref() == Some(service))
-    });
+    let views = spikes::spikes_that(&ledger, &lexicon, from, &|spike, of| {
+        args.to.is_none_or(|to| spike.flagged < to.minute_ceil())
+            && (args.all || service.is_some() || of.is_some())
+            && service.as_deref().is_none_or(|service| of == Some(service))
+    })?;
     if global.json {
         return print_json(
             out,

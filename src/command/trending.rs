@@ -1,19 +1,20 @@
 //! `trending`: which outage hashtags are trending at a moment.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::time::Duration;
 
 use serde::Serialize;
 
 use super::{
-    Error, Global, Knobs, Out, json_number, label_made_up, lexicon_of, minute_from, moment,
-    open_to_read, print_json, short,
+    Error, Global, Knobs, Out, filter_of, json_number, known_script, label_made_up, lexicon_of,
+    moment, open_to_read, print_json, refuse_sealed, short,
 };
 use crate::clock;
 use crate::config::{Config, duration};
 use crate::store::Ledger;
+use crate::store::sqlite::Sqlite;
 use crate::time::{Minute, Timestamp};
-use crate::view::filter::Filter;
 use crate::view::spikes::State;
 use crate::view::table::{grouped, local_long, local_time, number, plain, table, text};
 use crate::view::trending::{self, Query, Row, Trending};
@@ -41,7 +42,7 @@ pub struct Args {
     /// Only posts in this language, as in bn
     #[arg(long, value_name = "LANG")]
     lang: Option<String>,
-    /// Only hashtags in this script, as in Beng
+    /// Only hashtags in this script, as in Beng or Bengali
     #[arg(long, value_name = "SCRIPT")]
     script: Option<String>,
     /// Only posts from this source, as in bluesky or mastodon:example.social
@@ -56,7 +57,7 @@ pub struct Args {
 
 #[derive(Serialize)]
 struct Shown<'a> {
-    at: String,
+    at: Option<String>,
     window_ms: u64,
     coverage: f64,
     hashtags: Vec<ShownRow<'a>>,
@@ -85,7 +86,7 @@ impl<'a> ShownRow<'a> {
             key: &row.name.key,
             label: &row.name.label,
             service: row.service.as_deref(),
-            outage: row.service.is_some(),
+            outage: row.outage,
             uses: row.uses,
             authors: row.authors,
             expected: json_number(row.expected),
@@ -109,12 +110,21 @@ pub(super) fn execute(args: &Args, global: &Global, out: Out<'_>) -> Result<(), 
     let lexicon = lexicon_of(&config)?;
     let ledger = open_to_read(&config)?;
     let watermark = ledger.watermark()?;
-    let at = args.at.map(minute_from).or(watermark).unwrap_or(Minute(0));
+    // Nothing was counted yet: there is no moment to speak of.
+    let asked = args.at.map(Timestamp::minute_ceil).or(watermark);
+    let at = asked.unwrap_or(Minute(0));
+    let window = at.minus(config.window_minutes)..at;
+    refuse_unkept(&window, args, &ledger)?;
     let query = Query {
-        window: at.minus(config.window_minutes)..at,
+        window,
         all: args.all,
-        script: args.script.clone(),
-        filter: Filter::new(&ledger, args.source.as_deref(), args.lang.as_deref())?,
+        script: known_script(args.script.as_deref())?,
+        filter: filter_of(
+            &ledger,
+            args.source.as_deref(),
+            args.lang.as_deref(),
+            global,
+        )?,
         settings: config.settings.clone(),
     };
     let mut found = trending::trending(&ledger, &lexicon, &query)?.unwrap_or(Trending {
@@ -124,18 +134,34 @@ pub(super) fn execute(args: &Args, global: &Global, out: Out<'_>) -> Result<(), 
     found.rows.truncate(args.limit as usize);
     if global.json {
         let shown = Shown {
-            at: at.to_string(),
+            at: asked.map(|at| at.to_string()),
             window_ms: u64::from(config.window_minutes) * MINUTE_MS,
             coverage: crate::export::rounded(found.coverage),
             hashtags: found.rows.iter().map(ShownRow::of).collect(),
         };
         print_json(out, &shown)?;
+    } else if asked.is_none() {
+        global.say("Nothing has been counted into this database yet.");
     } else {
         label_made_up(&ledger, global)?;
         show(&found, at, args.at.is_some(), &config, global, out)?;
     }
     if args.fail_empty && found.rows.is_empty() {
         return Err(Error::NothingFound);
+    }
+    Ok(())
+}
+
+/// Refuses a window of which nothing is kept that could answer: it would look like silence.
+fn refuse_unkept(window: &Range<Minute>, args: &Args, ledger: &Sqlite) -> Result<(), Error> {
+    let from = window.start;
+    refuse_sealed(from, args.source.is_some() || args.lang.is_some(), ledger)?;
+    let kept_since = ledger.minutes_since()?.unwrap_or(Minute(0));
+    let first = ledger.coverage()?.map(|coverage| coverage.start());
+    if from < kept_since && first.is_some_and(|first| first < kept_since.0) {
+        return Err(Error::Usage(format!(
+            "look at {from}: before {kept_since} only hours are kept; `export --bucket 1h` gives them"
+        )));
     }
     Ok(())
 }

@@ -1,12 +1,14 @@
 //! Comma-separated values, RFC 4180, a header first.
 
-use super::{Format, Options, rows};
+use super::{Format, Options, Place, nothing, rows};
 use crate::view::timeline::Timeline;
 
 pub(super) const FORMAT: Format = Format {
     name: "csv",
     about: "comma-separated values with a header",
-    write,
+    head,
+    part,
+    tail: nothing,
 };
 
 const HEADER: [&str; 9] = [
@@ -21,10 +23,15 @@ const HEADER: [&str; 9] = [
     "coverage",
 ];
 
-fn write(timelines: &[Timeline], options: Options) -> Vec<u8> {
+fn head(_: Options) -> Vec<u8> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     writer.write_record(HEADER).expect("memory does not fail");
-    for row in rows(timelines) {
+    writer.into_inner().expect("memory does not fail")
+}
+
+fn part(timeline: &Timeline, options: Options, _: Place) -> Vec<u8> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    for row in rows(timeline) {
         let cells = [
             if options.raw {
                 row.hashtag.to_owned()
@@ -105,7 +112,8 @@ mod tests {
             bucket_minutes: 5,
             raw,
         };
-        String::from_utf8(write(&[timeline(key)], options)).expect("UTF-8")
+        let bytes = [head(options), part(&timeline(key), options, Place::First)];
+        String::from_utf8(bytes.concat()).expect("UTF-8")
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Timelines as bytes, one file a format: the same timelines give the same bytes.
 //!
+//! A format is a head, parts and a tail, so that nobody need hold a whole export in memory.
 //! Adding a format is one file and one row of [`FORMATS`].
 
 mod csv;
@@ -15,8 +16,26 @@ pub struct Format {
     pub name: &'static str,
     /// What it is.
     pub about: &'static str,
-    /// Writes.
-    pub write: fn(&[Timeline], Options) -> Vec<u8>,
+    /// What stands before everything.
+    pub head: fn(Options) -> Vec<u8>,
+    /// A part of a timeline.
+    pub part: fn(&Timeline, Options, Place) -> Vec<u8>,
+    /// What stands after everything.
+    pub tail: fn() -> Vec<u8>,
+}
+
+/// Where a part stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// Nothing was written before it but the head.
+    First,
+    /// Buckets stand before it.
+    Later,
+}
+
+/// Nothing.
+fn nothing() -> Vec<u8> {
+    Vec::new()
 }
 
 /// How to write.
@@ -62,13 +81,11 @@ impl<'a> Row<'a> {
     }
 }
 
-fn rows(timelines: &[Timeline]) -> impl Iterator<Item = Row<'_>> {
-    timelines.iter().flat_map(|timeline| {
-        timeline
-            .buckets
-            .iter()
-            .map(|bucket| Row::of(timeline, bucket))
-    })
+fn rows(timeline: &Timeline) -> impl Iterator<Item = Row<'_>> {
+    timeline
+        .buckets
+        .iter()
+        .map(|bucket| Row::of(timeline, bucket))
 }
 
 /// To a thousandth: finer than any of the figures is certain, and short to read.

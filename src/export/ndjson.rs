@@ -1,17 +1,19 @@
 //! A JSON object a bucket, a line each.
 
-use super::{Format, Options, rows};
+use super::{Format, Options, Place, nothing, rows};
 use crate::view::timeline::Timeline;
 
 pub(super) const FORMAT: Format = Format {
     name: "ndjson",
     about: "a JSON object a line",
-    write,
+    head: |_| nothing(),
+    part,
+    tail: nothing,
 };
 
-fn write(timelines: &[Timeline], _: Options) -> Vec<u8> {
+fn part(timeline: &Timeline, _: Options, _: Place) -> Vec<u8> {
     let mut bytes = Vec::new();
-    for row in rows(timelines) {
+    for row in rows(timeline) {
         serde_json::to_writer(&mut bytes, &row).expect("memory does not fail");
         bytes.push(b'\n');
     }

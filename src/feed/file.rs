@@ -236,7 +236,7 @@ impl Content {
     fn of(bytes: Bytes, sorted: bool) -> io::Result<Self> {
         let mut content = Self::detect(bytes);
         if let (Self::Lines(lines), true) = (&mut content, sorted) {
-            **lines = Lines::new(sorted::sort(lines)?);
+            **lines = sorted::sort(lines)?;
         }
         Ok(content)
     }

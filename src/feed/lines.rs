@@ -5,6 +5,7 @@
 //! [`Place`] can be recognised when the stream is read again.
 
 use std::io::{self, BufRead, BufReader, Read};
+use std::sync::mpsc::Receiver;
 
 use xxhash_rust::xxh3::Xxh3;
 
@@ -19,7 +20,7 @@ const BUFFER_BYTES: usize = 256 << 10;
 pub enum Line<'a> {
     /// Without its line end.
     Whole {
-        /// Counted from 1.
+        /// Counted from 1, in the file as it is written.
         number: u64,
         /// Its bytes.
         bytes: &'a [u8],
@@ -28,7 +29,7 @@ pub enum Line<'a> {
     },
     /// It was longer than the cap and is gone.
     TooLong {
-        /// Counted from 1.
+        /// Counted from 1, in the file as it is written.
         number: u64,
     },
 }
@@ -39,6 +40,8 @@ pub struct Lines<R> {
     line: Vec<u8>,
     hash: Xxh3,
     passed: Place,
+    /// Which line of the file each line of `reader` is, where they come in another order.
+    numbers: Option<Receiver<u64>>,
 }
 
 impl<R: Read> Lines<R> {
@@ -49,6 +52,16 @@ impl<R: Read> Lines<R> {
             line: Vec::new(),
             hash: Xxh3::new(),
             passed: Place::default(),
+            numbers: None,
+        }
+    }
+
+    /// The lines of `reader`, which gives them in another order than the file and tells the number of each in the
+    /// file before it gives it.
+    pub fn renumbered(reader: R, numbers: Receiver<u64>) -> Self {
+        Self {
+            numbers: Some(numbers),
+            ..Self::new(reader)
         }
     }
 
@@ -77,6 +90,10 @@ impl<R: Read> Lines<R> {
             fingerprint: 0,
             ..place.clone()
         };
+        if let Some(numbers) = &self.numbers {
+            let passed = usize::try_from(place.lines).unwrap_or(usize::MAX);
+            numbers.try_iter().take(passed).for_each(|_| ());
+        }
         Ok(self.hash.digest() == place.fingerprint)
     }
 
@@ -103,15 +120,19 @@ impl<R: Read> Lines<R> {
                 break true;
             }
         };
-        let number = self.passed.lines + 1;
+        if self.line.is_empty() && !is_too_long {
+            return Ok(None);
+        }
+        let number = self
+            .numbers
+            .as_ref()
+            .and_then(|given| given.try_recv().ok());
+        let number = number.unwrap_or(self.passed.lines + 1);
         if ended || is_too_long {
             self.pass();
         }
         if is_too_long {
             return Ok(Some(Line::TooLong { number }));
-        }
-        if self.line.is_empty() {
-            return Ok(None);
         }
         let bytes = self.line.strip_suffix(b"\n").unwrap_or(&self.line);
         let bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);

@@ -8,6 +8,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
+use std::sync::mpsc::{Sender, channel};
 
 use super::archive::Bytes;
 use super::format;
@@ -15,18 +16,23 @@ use super::lines::{LINE_BYTES_MAX, Line, Lines};
 use crate::post::Item;
 use crate::time::Timestamp;
 
-/// Bytes of lines sorted in memory at a time.
+/// Bytes sorted in memory at a time: those of the lines and [`ENTRY_BYTES`] for each.
 const RUN_BYTES_MAX: usize = 64 << 20;
+/// What a line costs beside its bytes: its entry in a list that may be half empty, as it doubles when it grows.
+const ENTRY_BYTES: usize = 2 * size_of::<Entry>();
 
-/// Reads all of `lines` and gives them back sorted.
-pub fn sort(lines: &mut Lines<Bytes>) -> io::Result<Bytes> {
-    sort_in_runs(lines, RUN_BYTES_MAX)
+/// Reads all of `lines` and gives them back sorted, each with the number it had.
+pub fn sort(lines: &mut Lines<Bytes>) -> io::Result<Lines<Bytes>> {
+    let runs = sort_in_runs(lines, RUN_BYTES_MAX)?;
+    let (numbers, given) = channel();
+    let merge = Merge::of(runs, numbers)?;
+    Ok(Lines::renumbered(Box::new(merge), given))
 }
 
 /// A line with what it is sorted by: time, then place. A line that was too long is kept as none.
 type Entry = (Timestamp, u64, Option<Vec<u8>>);
 
-fn sort_in_runs(lines: &mut Lines<Bytes>, run_bytes_max: usize) -> io::Result<Bytes> {
+fn sort_in_runs(lines: &mut Lines<Bytes>, run_bytes_max: usize) -> io::Result<Vec<Bytes>> {
     let mut runs: Vec<Bytes> = Vec::new();
     let (mut run, mut run_bytes): (Vec<Entry>, usize) = (Vec::new(), 0);
     let mut at = Timestamp::FIRST;
@@ -35,19 +41,21 @@ fn sort_in_runs(lines: &mut Lines<Bytes>, run_bytes_max: usize) -> io::Result<By
             None => break,
             Some(Line::TooLong { number }) => (number, None),
             Some(Line::Whole { number, bytes, .. }) => {
-                at = time_of(bytes).unwrap_or(at);
+                let mark: &[u8] = if number == 1 { b"\xef\xbb\xbf" } else { b"" };
+                at = time_of(bytes.strip_prefix(mark).unwrap_or(bytes)).unwrap_or(at);
                 run_bytes += bytes.len();
                 (number, Some(bytes.to_vec()))
             }
         };
         run.push((at, number, line));
+        run_bytes += ENTRY_BYTES;
         if run_bytes >= run_bytes_max {
             runs.push(spill(&mut run)?);
             run_bytes = 0;
         }
     }
     runs.push(spill(&mut run)?);
-    Merge::of(runs).map(|merge| Box::new(merge) as Bytes)
+    Ok(runs)
 }
 
 /// The time of the oldest post in a line.
@@ -111,14 +119,17 @@ struct Merge {
     runs: Vec<Bytes>,
     /// The next entry of each run that has one.
     heads: BinaryHeap<Reverse<Head>>,
+    /// Told the number of each line in the file before it is given.
+    numbers: Sender<u64>,
     line: io::Cursor<Vec<u8>>,
 }
 
 impl Merge {
-    fn of(runs: Vec<Bytes>) -> io::Result<Self> {
+    fn of(runs: Vec<Bytes>, numbers: Sender<u64>) -> io::Result<Self> {
         let mut merge = Self {
             runs,
             heads: BinaryHeap::new(),
+            numbers,
             line: io::Cursor::default(),
         };
         (0..merge.runs.len()).try_for_each(|run| merge.refill(run))?;
@@ -140,10 +151,11 @@ impl Read for Merge {
             if read > 0 || buffer.is_empty() {
                 return Ok(read);
             }
-            let Some(Reverse((_, _, run, line))) = self.heads.pop() else {
+            let Some(Reverse((_, number, run, line))) = self.heads.pop() else {
                 return Ok(0);
             };
             self.refill(run)?;
+            self.numbers.send(number).map_err(io::Error::other)?;
             // What was too long to be read stays so, and is counted as that.
             let mut line = line.unwrap_or_else(|| vec![b' '; LINE_BYTES_MAX]);
             line.push(b'\n');
@@ -164,10 +176,66 @@ mod tests {
     fn sorted(text: &str, run_bytes_max: usize) -> String {
         let bytes: Bytes = Box::new(io::Cursor::new(text.to_owned().into_bytes()));
         let mut sorted = String::new();
+        let (numbers, _given) = channel();
         sort_in_runs(&mut Lines::new(bytes), run_bytes_max)
-            .and_then(|mut bytes| bytes.read_to_string(&mut sorted))
+            .and_then(|runs| Merge::of(runs, numbers))
+            .and_then(|mut merge| merge.read_to_string(&mut sorted))
             .expect("temporary files work");
         sorted
+    }
+
+    /// The numbers of the lines as they come out.
+    fn numbers(lines: &mut Lines<Bytes>) -> Vec<u64> {
+        let mut numbers = Vec::new();
+        while let Some(line) = lines.next_line().expect("temporary files work") {
+            numbers.push(match line {
+                Line::Whole { number, .. } | Line::TooLong { number } => number,
+            });
+        }
+        numbers
+    }
+
+    #[test]
+    fn a_line_keeps_the_number_it_has_in_the_file_and_after_a_restart_too() {
+        let given = [
+            post(9, 1),
+            post(3, 2),
+            String::new(),
+            post(5, 3),
+            "broken".to_owned(),
+        ];
+        let given = given.join("\n").into_bytes();
+        let open = || {
+            let bytes: Bytes = Box::new(io::Cursor::new(given.clone()));
+            sort(&mut Lines::new(bytes)).expect("temporary files work")
+        };
+        assert_eq!(numbers(&mut open()), [2, 3, 4, 5, 1]);
+
+        let mut first = open();
+        for _ in 0..2 {
+            first.next_line().expect("temporary files work");
+        }
+        let mut second = open();
+        assert!(
+            second
+                .skip_to(&first.place())
+                .expect("temporary files work")
+        );
+        assert_eq!(numbers(&mut second), [4, 5, 1]);
+    }
+
+    #[test]
+    fn a_byte_order_mark_does_not_hide_the_time_of_the_first_line() {
+        let (early, late) = (post(3, 2), format!("\u{feff}{}", post(9, 1)));
+        let given = [late.clone(), early.clone()].join("\n");
+        assert_eq!(sorted(&given, 1 << 20), [early, late].join("\n") + "\n");
+    }
+
+    #[test]
+    fn tiny_lines_fill_a_run_by_what_they_cost() {
+        let bytes: Bytes = Box::new(io::Cursor::new(b"\n".repeat(1_000)));
+        let runs = sort_in_runs(&mut Lines::new(bytes), 100 * ENTRY_BYTES);
+        assert_eq!(runs.expect("temporary files work").len(), 11);
     }
 
     proptest! {

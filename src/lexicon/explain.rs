@@ -195,9 +195,45 @@ pub fn script(key: &str) -> &'static str {
         .short_name()
 }
 
+/// The code of a script that is asked for by its code or its name: `Beng`, `beng`, `Bengali`, `old italic`.
+pub fn script_code(asked: &str) -> Option<&'static str> {
+    let capitalised = |word: &str| {
+        let mut letters = word.chars();
+        let first = letters.next().map(|letter| letter.to_ascii_uppercase());
+        first.into_iter().chain(letters).collect::<String>()
+    };
+    let words: Vec<String> = asked
+        .to_ascii_lowercase()
+        .split([' ', '_', '-'])
+        .map(capitalised)
+        .collect();
+    let name = words.join("_");
+    Script::from_short_name(&name)
+        .or_else(|| Script::from_full_name(&name))
+        .map(Script::short_name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_script_is_known_by_its_code_and_by_its_name() {
+        for asked in ["Beng", "beng", "Bengali", "BENGALI"] {
+            assert_eq!(script_code(asked), Some("Beng"), "{asked}");
+        }
+        assert_eq!(script_code("old italic"), Some("Ital"));
+        assert_eq!(script_code("Bangla"), None);
+    }
+
+    #[test]
+    fn the_name_of_a_service_names_it_and_an_everyday_word_does_not() {
+        let lexicon = Lexicon::builtin();
+        assert_eq!(lexicon.service("whatsapp"), Some("whatsapp"));
+        assert_eq!(lexicon.service("whatsappdown"), Some("whatsapp"));
+        assert_eq!(lexicon.service("signal"), None);
+        assert_eq!(lexicon.service("lockdown"), None);
+    }
 
     #[test]
     fn every_explanation_agrees_with_the_verdict_and_says_why() {

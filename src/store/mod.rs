@@ -128,8 +128,36 @@ pub struct Stand {
 pub struct Retention {
     /// Mentions, and with them exact counts of authors over any stretch.
     pub mentions_minutes: u32,
-    /// Minutes, before they become hours; none: for ever.
-    pub minutes: Option<u32>,
+    /// Minutes, before they become hours.
+    pub minutes: MinutesKept,
+}
+
+/// For how long minutes are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MinutesKept {
+    /// Nobody said: 90 days of live feeds, and for ever once a file was read, since an archive is read to be asked.
+    Auto,
+    /// So many minutes.
+    For(u32),
+    /// For ever.
+    Forever,
+}
+
+impl MinutesKept {
+    /// In a ledger; none: for ever.
+    pub fn within(self, ledger: &impl Ledger) -> Result<Option<u32>, Error> {
+        const LIVE_MINUTES: u32 = 90 * 24 * 60;
+        /// What `feed::file` calls its kind.
+        const FILE_KIND: &str = "file";
+        Ok(match self {
+            Self::Forever => None,
+            Self::For(minutes) => Some(minutes),
+            Self::Auto => {
+                let holds_a_file = ledger.feeds()?.iter().any(|feed| feed.kind == FILE_KIND);
+                (!holds_a_file).then_some(LIVE_MINUTES)
+            }
+        })
+    }
 }
 
 /// One hashtag in a window.
@@ -186,7 +214,8 @@ pub trait Ledger {
     fn record(&mut self, record: &Record<'_>) -> Result<(), Error>;
     /// Drops the mentions of minutes before `before`; their tallies stay. Gives the number of minutes sealed.
     fn seal(&mut self, before: Minute) -> Result<u64, Error>;
-    /// Adds the minutes before `before` up into hours. Gives the number of minutes forgotten.
+    /// Adds the minutes before `before` up into hours, but none that [`Ledger::memory`] needs. Gives the number of
+    /// minutes forgotten.
     fn forget(&mut self, before: Minute) -> Result<u64, Error>;
 
     /// Where a feed resumes.

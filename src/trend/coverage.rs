@@ -21,6 +21,13 @@ impl Coverage {
         }
     }
 
+    /// The same, but nothing before `start`.
+    #[must_use]
+    pub fn from(mut self, start: u32) -> Self {
+        self.start = self.start.max(start);
+        self
+    }
+
     /// The first covered bucket, unless a gap begins there.
     pub fn start(&self) -> u32 {
         self.start

@@ -81,19 +81,6 @@ impl Track {
         }
     }
 
-    /// What a covered minute without a use would read, if the hashtag is watched.
-    pub fn peek(
-        &self,
-        minute: Minute,
-        coverage: &Coverage,
-        settings: &Settings,
-    ) -> Option<Reading> {
-        match self {
-            Self::Rare(_) => None,
-            Self::Watched(detector) => Some(detector.peek(minute.0, coverage, settings)),
-        }
-    }
-
     /// For the store.
     pub fn encode(&self) -> Vec<u8> {
         match self {

@@ -29,8 +29,11 @@ use crate::time::Minute;
 /// Tallies settled before the memory of the hashtags is written again: what a restart may have to repeat. At 0.3 us
 /// each, a second's work at most.
 const CHECKPOINT_TALLIES: usize = 250_000;
-/// Hashtags kept in memory; beyond it those without a recent use go, since the store has them. 64 MB of them.
-const TRACKS_MAX: usize = 200_000;
+/// Settled time after which it is written again all the same: minutes that a restart would repeat cannot be forgotten.
+const CHECKPOINT_MINUTES: u32 = 24 * 60;
+/// Hashtags kept in memory that time alone cannot change; beyond it they go, since the store has them. 32 MB of them.
+/// Those that are awake stay: each has been said by several people within the hour, and its mentions are in memory too.
+pub const IDLE_MAX: usize = 100_000;
 
 /// What became of a post.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,6 +90,21 @@ impl Default for Progress {
             deaf: false,
             listening: Listening::default(),
             silent_since: None,
+        }
+    }
+}
+
+impl Progress {
+    /// A live feed: of the minutes before `until` those that it has not heard are no silence of its own, and tell
+    /// nothing about its rate.
+    fn be_deaf(&mut self, until: Minute) {
+        let (Some(since), Some(newest)) = (self.silent_since, self.newest) else {
+            return;
+        };
+        if newest < until && since < until {
+            self.listening
+                .hear_silence(newest.0.saturating_sub(since.0));
+            self.silent_since = Some(until);
         }
     }
 }
@@ -152,8 +170,14 @@ pub struct Remembered {
 pub struct Memory {
     /// All minutes before this one are settled.
     pub settled_until: Option<Minute>,
+    /// Up to where buckets were closed.
+    pub watermark: Option<Minute>,
     /// The first minute ever heard, and the stretches in which we were not listening.
     pub coverage: Option<Coverage>,
+    /// Up to where `tracks` is remembered.
+    pub checkpoint_until: Option<Minute>,
+    /// Gaps that were told before the first heard minute was settled.
+    pub gaps_early: Vec<Range<Minute>>,
     /// The feeds with their progress.
     pub feeds: Vec<(FeedId, Progress)>,
     /// Memory of the hashtags in `since_checkpoint` and of those awake, as of the last checkpoint.
@@ -180,6 +204,8 @@ pub struct Tracker {
     /// Further sources at which posts of the open minutes were seen.
     seen_again: HashSet<(PostId, SourceId)>,
     settled_until: Option<Minute>,
+    /// The last watermark told; it never goes back.
+    watermark: Option<Minute>,
     recent: RecentAuthors,
     coverage: Option<Coverage>,
     tracks: HashMap<HashtagId, Slot>,
@@ -187,8 +213,12 @@ pub struct Tracker {
     awake: Vec<HashtagId>,
     spikes: BTreeMap<HashtagId, Spike>,
     tallies_since_checkpoint: usize,
+    /// Up to where the store knows what is remembered.
+    checkpoint_until: Option<Minute>,
     /// Gaps of live feeds that no tick has told yet.
     gaps_untold: Vec<Range<Minute>>,
+    /// Gaps of live feeds from before there is a coverage to take them out of.
+    gaps_early: Vec<Range<Minute>>,
 }
 
 /// A track and where it stands.
@@ -212,13 +242,16 @@ impl Tracker {
             posts: HashMap::new(),
             seen_again: HashSet::new(),
             settled_until: None,
+            watermark: None,
             recent: RecentAuthors::default(),
             coverage: None,
             tracks: HashMap::new(),
             awake: Vec::new(),
             spikes: BTreeMap::new(),
             tallies_since_checkpoint: 0,
+            checkpoint_until: None,
             gaps_untold: Vec::new(),
+            gaps_early: Vec::new(),
         }
     }
 
@@ -226,7 +259,9 @@ impl Tracker {
     pub fn restore(settings: Settings, lateness_minutes: u32, memory: Memory) -> Self {
         let mut tracker = Self::new(settings, lateness_minutes);
         tracker.settled_until = memory.settled_until;
+        tracker.watermark = memory.watermark;
         tracker.coverage = memory.coverage;
+        tracker.gaps_early = memory.gaps_early;
         tracker.feeds = memory.feeds.into_iter().collect();
         for (minute, mentions) in &memory.last_hour {
             tracker.recent.tally(*minute, mentions);
@@ -235,6 +270,7 @@ impl Tracker {
             tracker.reopen(segment);
         }
         tracker.admit(memory.tracks);
+        tracker.checkpoint_until = memory.checkpoint_until;
         for (minute, tallies) in &memory.since_checkpoint {
             // What these readings said is in the store already.
             tracker.judge(*minute, tallies, &mut Tick::default());
@@ -294,22 +330,44 @@ impl Tracker {
     /// A live feed could not hear a stretch and will not make up for it. Where it carries most of the posts, nobody
     /// was listening then.
     pub fn miss(&mut self, feed: FeedId, stretch: Range<Minute>) {
-        let missed = deaf_share(&self.feeds, |other, _, _| *other == feed);
-        let is_alone = self
-            .feeds
-            .values()
-            .filter(|progress| progress.running)
-            .count()
-            == 1;
-        if let Some(coverage) = &mut self.coverage
-            && (missed > DEAF_SHARE_MAX || is_alone)
-        {
-            let start = stretch
-                .start
-                .max(self.settled_until.unwrap_or(stretch.start));
-            if start < stretch.end {
-                add_gap(coverage, start..stretch.end, &mut self.gaps_untold);
+        let start = stretch
+            .start
+            .max(self.settled_until.unwrap_or(stretch.start));
+        if start >= stretch.end || self.share_of(feed) <= DEAF_SHARE_MAX {
+            return;
+        }
+        let gap = start..stretch.end;
+        match &mut self.coverage {
+            Some(coverage) => coverage.add_gap(gap.start.0..gap.end.0),
+            None => self.gaps_early.push(gap.clone()),
+        }
+        self.gaps_untold.push(gap);
+    }
+
+    /// The share of the posts that a feed carries, by the recent rates or, as long as none is known, by the posts of
+    /// the open minutes. One that runs alone carries all.
+    fn share_of(&self, feed: FeedId) -> f64 {
+        let running = || self.feeds.iter().filter(|(_, progress)| progress.running);
+        if running().count() == 1 {
+            return 1.0;
+        }
+        let posts_open = |feed: &FeedId| -> u32 {
+            let heard = self.open.values().filter_map(|open| open.heard.get(feed));
+            heard.sum()
+        };
+        let is_known = running().any(|(_, progress)| progress.listening.posts_per_minute() > 0.0);
+        let rate = |feed: &FeedId, progress: &Progress| {
+            if is_known {
+                progress.listening.posts_per_minute()
+            } else {
+                f64::from(posts_open(feed))
             }
+        };
+        let all: f64 = running().map(|(id, progress)| rate(id, progress)).sum();
+        let own = running().find(|(id, _)| **id == feed);
+        match own {
+            Some((id, progress)) if all > 0.0 => rate(id, progress) / all,
+            Some(_) | None => 0.0,
         }
     }
 
@@ -328,6 +386,11 @@ impl Tracker {
     /// The feeds with their progress.
     pub fn feeds(&self) -> impl Iterator<Item = (FeedId, &Progress)> {
         self.feeds.iter().map(|(&feed, progress)| (feed, progress))
+    }
+
+    /// Which minutes were heard, of those that are settled; none before the first.
+    pub fn coverage(&self) -> Option<&Coverage> {
+        self.coverage.as_ref()
     }
 
     /// Takes a post seen at `source`, which a post without hashtags may leave out. `mentions` adds its mentions to a
@@ -366,38 +429,39 @@ impl Tracker {
         Ok(Verdict::Counted)
     }
 
-    /// Up to where buckets are closed: the newest minute that every running feed has reached. None before each has
-    /// shown a post.
+    /// Up to where buckets are closed: the newest minute that every running feed has reached, and never less than it
+    /// has been. None before each has shown a post.
     pub fn watermark(&self) -> Option<Minute> {
-        let holding = |progress: &&Progress| progress.running && !progress.deaf;
-        let running = || self.feeds.values().filter(holding);
-        if running().next().is_some() {
-            running().map(|progress| progress.newest).min().flatten()
-        } else if self.feeds.values().any(|progress| progress.running) {
-            // Nobody hears anything just now: time stands still.
-            self.settled_until
-                .map(|until| Minute(until.0 + self.lateness_minutes))
+        // Once nothing more will come, the minute of the newest post is closed too.
+        let reached = if self.is_running() {
+            self.reached()
         } else {
-            // Nothing more will come: the minute of the newest post is closed too.
-            self.feeds
-                .values()
-                .filter_map(|progress| progress.newest)
-                .max()
-                .map(Minute::next)
-        }
+            self.reached().map(Minute::next)
+        };
+        self.watermark.max(reached)
     }
 
-    /// The first minute that a post may still join.
+    fn is_running(&self) -> bool {
+        self.feeds.values().any(|progress| progress.running)
+    }
+
+    /// The newest minute that every feed has reached which holds the watermark; none where a feed has shown nothing
+    /// yet, and where all are deaf: then time stands still. Without a running feed the newest of all.
+    fn reached(&self) -> Option<Minute> {
+        if !self.is_running() {
+            let newest = self.feeds.values().filter_map(|progress| progress.newest);
+            return newest.max();
+        }
+        let holding = |progress: &&Progress| progress.running && !progress.deaf;
+        let holding = self.feeds.values().filter(holding);
+        holding.map(|progress| progress.newest).min().flatten()
+    }
+
+    /// The first minute that a post may still join. It is behind what the feeds of this run have reached, not behind a
+    /// watermark of an earlier run: so a file read in two goes counts what it counts in one.
     fn settleable_until(&self) -> Option<Minute> {
-        let newest = if self.feeds.values().any(|progress| progress.running) {
-            self.watermark()
-        } else {
-            self.feeds
-                .values()
-                .filter_map(|progress| progress.newest)
-                .max()
-        };
-        newest.map(|newest| newest.minus(self.lateness_minutes))
+        self.reached()
+            .map(|newest| newest.minus(self.lateness_minutes))
     }
 
     /// Hashtags of the closed minutes, settled next or looked ahead at, that are not in memory: the store may know them
@@ -440,18 +504,37 @@ impl Tracker {
             self.settle(until, &mut tick);
         }
         tick.segments = self.untold_segments();
-        if self.tallies_since_checkpoint >= CHECKPOINT_TALLIES {
+        if self.is_checkpoint_due() {
             tick.checkpoint = Some(self.checkpoint());
         }
+        self.watermark = self.watermark();
         tick.settled_until = self.settled_until;
-        tick.watermark = self.watermark();
+        tick.watermark = self.watermark;
         tick
+    }
+
+    fn is_checkpoint_due(&self) -> bool {
+        let first = self
+            .coverage
+            .as_ref()
+            .map(|coverage| Minute(coverage.start()));
+        let since = self.checkpoint_until.or(first);
+        let is_old = |until: Minute| Some(until.minus(CHECKPOINT_MINUTES)) > since;
+        self.tallies_since_checkpoint >= CHECKPOINT_TALLIES
+            || since.is_some() && self.settled_until.is_some_and(is_old)
+            || self.idle() > IDLE_MAX
+    }
+
+    /// Hashtags in memory that time alone cannot change.
+    pub fn idle(&self) -> usize {
+        self.tracks.len() - self.awake.len()
     }
 
     /// The memory of every hashtag that has changed since the last checkpoint. The caller stores it with the tick
     /// that came before.
     pub fn checkpoint(&mut self) -> Vec<Remembered> {
         self.tallies_since_checkpoint = 0;
+        self.checkpoint_until = self.settled_until;
         let changed = self.tracks.iter_mut().filter(|(_, slot)| slot.dirty);
         let remembered = changed
             .map(|(&hashtag, slot)| {
@@ -463,10 +546,19 @@ impl Tracker {
                 }
             })
             .collect();
-        if self.tracks.len() > TRACKS_MAX {
-            self.tracks.retain(|_, slot| slot.awake);
+        if self.idle() > IDLE_MAX {
+            self.let_idle_go();
         }
         remembered
+    }
+
+    /// Lets go of what the store can give back. What an open minute mentions stays: it may be looked ahead at before
+    /// anybody asks the store.
+    fn let_idle_go(&mut self) {
+        let open = self.open.values().flat_map(|open| &open.mentions);
+        let mentioned: BTreeSet<HashtagId> = open.map(|mention| mention.hashtag).collect();
+        self.tracks
+            .retain(|hashtag, slot| slot.awake || mentioned.contains(hashtag));
     }
 
     /// What the next tick would say if every closed minute were settled: provisional spikes and gaps. They are the
@@ -498,6 +590,7 @@ impl Tracker {
                 }
             }
             let tallies = self.recent.tally(minute, &open.mentions);
+            self.pass_empty(minute, tick);
             self.listen(minute, &open.heard, tick);
             self.judge(minute, &tallies, tick);
             tick.settled.push(SettledMinute {
@@ -506,22 +599,59 @@ impl Tracker {
                 tallies,
                 heard: open.heard.into_iter().collect(),
             });
+            self.settled_until = self.settled_until.max(Some(minute.next()));
         }
+        self.pass_empty(until, tick);
         self.settled_until = self.settled_until.max(Some(until));
+    }
+
+    /// Settles the minutes before `until` that no post came in. How far each live feed has heard is known now and may
+    /// be forgotten later: when it has been found again, it has heard everything up to then, or told what it missed.
+    fn pass_empty(&mut self, until: Minute, tick: &mut Tick) {
+        let (Some(coverage), Some(start)) = (&mut self.coverage, self.settled_until) else {
+            return;
+        };
+        let live = |progress: &&mut Progress| progress.live && progress.running;
+        let ends: BTreeSet<Minute> = self
+            .feeds
+            .values_mut()
+            .filter(live)
+            .filter_map(|progress| progress.newest)
+            .filter(|newest| (start..until).contains(newest))
+            .chain([until])
+            .collect();
+        let mut from = start;
+        for to in ends.into_iter().filter(|&to| to > start) {
+            // The same feeds are deaf in all of this stretch.
+            let deaf = deaf_share(&self.feeds, |_, progress, _| {
+                progress.live && progress.newest <= Some(from)
+            });
+            if deaf > DEAF_SHARE_MAX {
+                add_gap(coverage, from..to, &mut tick.gaps);
+            }
+            from = to;
+        }
+        for progress in self.feeds.values_mut().filter(live) {
+            progress.be_deaf(until);
+        }
     }
 
     /// Decides whether the silence before `minute` was a gap, and whether the feeds silent in it are deaf.
     fn listen(&mut self, minute: Minute, heard: &BTreeMap<FeedId, u32>, tick: &mut Tick) {
+        let gaps_early = std::mem::take(&mut self.gaps_early);
         let coverage = self
             .coverage
             .get_or_insert_with(|| Coverage::since(minute.0));
+        for gap in gaps_early {
+            coverage.add_gap(gap.start.0..gap.end.0);
+        }
         let last_heard = self
             .feeds
             .values()
             .filter_map(|progress| progress.silent_since)
             .max();
         if let Some(start) = last_heard.filter(|&start| start < minute) {
-            // Nobody was heard: how long the silence lasted is known by now.
+            // Nobody was heard: how long the silence of an archive lasted is known by now.
             let deaf = deaf_share(&self.feeds, |_, progress, since| {
                 !progress.live && progress.listening.is_gap(minute.0.saturating_sub(since.0))
             });

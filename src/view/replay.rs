@@ -1,7 +1,8 @@
 //! The detector run again over what is stored: what it read of some hashtags, minute by minute.
 //!
 //! Settled minutes have tallies; those still open have mentions only and are tallied here as the tracker will. With a
-//! [`Filter`] everything is tallied anew from the mentions it keeps, as far back as they are kept.
+//! [`Filter`] everything is tallied anew from the mentions it keeps, as far back as they are kept. What was sealed or
+//! forgotten is no silence: the replay begins where what it needs begins.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -10,7 +11,7 @@ use super::filter::Filter;
 use crate::store::{Error, Ledger};
 use crate::time::Minute;
 use crate::trend::coverage::Coverage;
-use crate::trend::detector::{Detector, Reading};
+use crate::trend::detector::{Change, Detector, Ended, Reading, State};
 use crate::trend::mention::{HashtagId, Mention, Tally};
 use crate::trend::recent::RecentAuthors;
 use crate::trend::settings::Settings;
@@ -28,6 +29,8 @@ pub struct Replayed {
     /// Counts of the minutes it was used in.
     pub tallies: BTreeMap<Minute, Tally>,
     readings: BTreeMap<Minute, Reading>,
+    /// The minute that raised the last spike.
+    flagged: u32,
     /// What idle minutes read, by the hour they lie in.
     idle: BTreeMap<u32, Reading>,
 }
@@ -35,15 +38,15 @@ pub struct Replayed {
 /// The replay of some hashtags.
 #[derive(Debug, Clone)]
 pub struct Replay {
-    /// When somebody was listening.
+    /// When somebody was listening, from where on there is something to replay.
     pub coverage: Coverage,
     /// The hashtags asked for.
     pub hashtags: BTreeMap<HashtagId, Replayed>,
 }
 
 impl Replay {
-    /// Runs the detector over everything before `range.end` and keeps what it read within `range`; none in an empty
-    /// ledger.
+    /// Runs the detector over everything that is closed and keeps what it read within `range`; none in an empty ledger.
+    /// It runs on behind the range, since a spike's end is known only after it: see [`Replayed::end`].
     pub fn of(
         ledger: &impl Ledger,
         hashtags: &BTreeSet<HashtagId>,
@@ -54,13 +57,20 @@ impl Replay {
         let Some(coverage) = ledger.coverage()? else {
             return Ok(None);
         };
-        let series = tallies(ledger, hashtags, range.end, filter)?;
+        let mut kept_since = ledger.minutes_since()?;
+        if !filter.is_empty() {
+            kept_since = kept_since.max(ledger.mentions_since()?);
+        }
+        let coverage = coverage.from(kept_since.unwrap_or(Minute(0)).0);
+        let until = ledger.watermark()?.unwrap_or(range.end);
+        let range = range.start..range.end.min(until);
+        let series = tallies(ledger, hashtags, until, filter)?;
         let hashtags = series
             .into_iter()
             .map(|(hashtag, tallies)| {
                 (
                     hashtag,
-                    Replayed::of(tallies, range.clone(), &coverage, settings),
+                    Replayed::of(tallies, range.clone(), until, &coverage, settings),
                 )
             })
             .collect();
@@ -96,6 +106,7 @@ impl Replayed {
     fn of(
         tallies: BTreeMap<Minute, Tally>,
         range: Range<Minute>,
+        until: Minute,
         coverage: &Coverage,
         settings: &Settings,
     ) -> Self {
@@ -110,7 +121,7 @@ impl Replayed {
                 replayed.keep(reading, &range);
             });
         }
-        replayed.pass(&mut detector, range.end, &range, coverage, settings);
+        replayed.pass(&mut detector, until, &range, coverage, settings);
         replayed.tallies = tallies;
         replayed
     }
@@ -131,6 +142,7 @@ impl Replayed {
             .last_fed()
             .map_or(coverage.start(), |last| last + 1);
         let mut minute = fed_until.max(range.start.0);
+        let until = until.min(range.end);
         while let Some(covered) = coverage.next_covered(minute).filter(|&at| at < until.0) {
             let hour = covered / IDLE_STEP_MINUTES;
             // An empty minute of an idle hashtag is read, not fed: what it will be fed later stays the same.
@@ -142,8 +154,29 @@ impl Replayed {
     }
 
     fn keep(&mut self, reading: Reading, range: &Range<Minute>) {
+        match &reading.change {
+            Some(Change::Opened(_)) => self.flagged = reading.bucket,
+            Some(Change::Closed(ended)) => self.end(ended, reading.bucket),
+            Some(Change::Recurring(_)) | None => {}
+        }
         if range.contains(&Minute(reading.bucket)) {
             self.readings.insert(Minute(reading.bucket), reading);
+        }
+    }
+}
+
+impl Replayed {
+    /// A spike is over when things have been calm for a while, and its end is then found looking back, as
+    /// `Spike::follow` does. What lies between was no spike, in hindsight: a timeline says what the list of spikes says.
+    fn end(&mut self, ended: &Ended, closed: u32) {
+        let end = Minute(ended.end.max(self.flagged + 1));
+        for (_, reading) in self.readings.range_mut(end..Minute(closed).max(end)) {
+            reading.onset = None;
+            reading.state = if reading.score > 0.0 {
+                State::Rising
+            } else {
+                State::Normal
+            };
         }
     }
 }

@@ -9,9 +9,11 @@ use crate::lexicon::Lexicon;
 use crate::post::{AuthorId, Identity, PostId};
 use crate::store::{Error, Ledger, Name};
 use crate::time::Minute;
+use crate::trend::detector;
 use crate::trend::mention::{HashtagId, Mention, each_post};
 use crate::trend::spike::Spike;
 
+const HOUR_MINUTES: u32 = 60;
 /// From so many posts an author on, a spike is what few say often.
 const POSTS_PER_AUTHOR_SUSPICIOUS: f64 = 4.0;
 /// From this share of posts by automated accounts on, a spike is a machine's.
@@ -45,6 +47,17 @@ impl State {
     }
 }
 
+impl From<detector::State> for State {
+    fn from(state: detector::State) -> Self {
+        match state {
+            detector::State::Unknown => Self::Unknown,
+            detector::State::Normal => Self::Normal,
+            detector::State::Rising => Self::Rising,
+            detector::State::Spike => Self::Spike,
+        }
+    }
+}
+
 /// A spike as it is shown.
 #[derive(Debug, Clone)]
 pub struct SpikeView {
@@ -74,9 +87,43 @@ pub fn spikes(
     lexicon: &Lexicon,
     since: Minute,
 ) -> Result<Vec<SpikeView>, Error> {
-    let spikes = ledger.spikes(since)?;
+    spikes_that(ledger, lexicon, since, &|_, _| true)
+}
+
+/// Those of them that `keep` keeps, by spike and service. Only what is kept is counted: the mentions of a long history
+/// are many.
+pub fn spikes_that(
+    ledger: &impl Ledger,
+    lexicon: &Lexicon,
+    since: Minute,
+    keep: &dyn Fn(&Spike, Option<&str>) -> bool,
+) -> Result<Vec<SpikeView>, Error> {
+    views(ledger, lexicon, since, &|spike, name| {
+        let outage = lexicon.outage(&name.key);
+        keep(spike, outage.map(|outage| outage.service))
+    })
+}
+
+/// The spike with this id.
+pub fn find(
+    ledger: &impl Ledger,
+    lexicon: &Lexicon,
+    wanted: &str,
+) -> Result<Option<SpikeView>, Error> {
+    let is_wanted = |spike: &Spike, name: &Name| id(&name.key, spike.flagged) == wanted;
+    Ok(views(ledger, lexicon, Minute(0), &is_wanted)?.pop())
+}
+
+fn views(
+    ledger: &impl Ledger,
+    lexicon: &Lexicon,
+    since: Minute,
+    keep: &dyn Fn(&Spike, &Name) -> bool,
+) -> Result<Vec<SpikeView>, Error> {
+    let mut spikes = ledger.spikes(since)?;
     let hashtags: BTreeSet<HashtagId> = spikes.iter().map(|spike| spike.hashtag).collect();
     let names = ledger.names(&hashtags)?;
+    spikes.retain(|spike| keep(spike, &names[&spike.hashtag]));
     let counts = counts(ledger, &spikes)?;
     Ok(spikes
         .into_iter()
@@ -89,6 +136,8 @@ pub fn spikes(
 #[derive(Debug, Default)]
 struct Counts {
     by_minute: BTreeMap<Minute, u64>,
+    /// Of forgotten hours that the spike touched: as whole hours, since nothing finer is known.
+    uses_of_hours: u64,
     authors: HashSet<AuthorId>,
     authors_summed: u64,
     bots: u64,
@@ -102,13 +151,16 @@ fn view(
     lexicon: &Lexicon,
 ) -> SpikeView {
     let name = names[&spike.hashtag].clone();
-    let uses = counts.by_minute.values().sum();
+    let uses = counts.by_minute.values().sum::<u64>() + counts.uses_of_hours;
     let authors = counts.authors.len() as u64 + counts.authors_summed;
     let peak = counts
         .by_minute
         .iter()
         .max_by_key(|&(minute, uses)| (uses, std::cmp::Reverse(minute)))
-        .map_or((spike.flagged, 0), |(&minute, &uses)| (minute, uses));
+        .map_or(
+            (spike.peak.unwrap_or(spike.flagged), 0),
+            |(&minute, &uses)| (minute, uses),
+        );
     let authors = (authors > 0).then_some(authors);
     let suspicion = suspicion(uses, authors, counts.bots, counts.mentions);
     SpikeView {
@@ -182,18 +234,31 @@ fn counts(ledger: &impl Ledger, spikes: &[Spike]) -> Result<Vec<Counts>, Error> 
         return Ok(counts);
     };
     let hashtags: BTreeSet<HashtagId> = spikes.iter().map(|spike| spike.hashtag).collect();
-    let concerned = |hashtag: HashtagId, minute: Minute| {
-        (0..spikes.len())
-            .filter(|&at| spikes[at].hashtag == hashtag && spans[at].contains(&minute))
-            .collect::<Vec<_>>()
+    let mut of_hashtag: BTreeMap<HashtagId, Vec<usize>> = BTreeMap::new();
+    for (at, spike) in spikes.iter().enumerate() {
+        of_hashtag.entry(spike.hashtag).or_default().push(at);
+    }
+    let concerned = |hashtag: HashtagId, time: &Range<Minute>| {
+        let own = of_hashtag.get(&hashtag).map_or(&[][..], Vec::as_slice);
+        let touched = |&at: &usize| spans[at].start < time.end && time.start < spans[at].end;
+        own.iter().copied().filter(touched).collect::<Vec<_>>()
     };
+    for (hashtag, hours) in ledger.hours(&hashtags, start..end)? {
+        for (hour, tally) in hours {
+            let hour = hour..Minute(hour.0 + HOUR_MINUTES);
+            for at in concerned(hashtag, &hour) {
+                counts[at].uses_of_hours += u64::from(tally.uses);
+                counts[at].authors_summed += u64::from(tally.authors.unwrap_or(0));
+            }
+        }
+    }
     let sealed_until = ledger
         .mentions_since()?
         .unwrap_or(Minute(0))
         .clamp(start, end);
     for (hashtag, tallies) in ledger.series(&hashtags, start..sealed_until)? {
         for (minute, tally) in tallies {
-            for at in concerned(hashtag, minute) {
+            for at in concerned(hashtag, &(minute..minute.next())) {
                 *counts[at].by_minute.entry(minute).or_default() += u64::from(tally.uses);
                 counts[at].authors_summed += u64::from(tally.authors.unwrap_or(0));
             }
@@ -202,7 +267,7 @@ fn counts(ledger: &impl Ledger, spikes: &[Spike]) -> Result<Vec<Counts>, Error> 
     let keep = |mention: &Mention| hashtags.contains(&mention.hashtag);
     ledger.mentions(sealed_until..end, &keep, &mut |minute, mentions| {
         for mention in each_post(&mentions) {
-            for at in concerned(mention.hashtag, minute) {
+            for at in concerned(mention.hashtag, &(minute..minute.next())) {
                 *counts[at].by_minute.entry(minute).or_default() += 1;
                 counts[at].authors.extend(mention.author);
                 counts[at].bots += u64::from(mention.bot);

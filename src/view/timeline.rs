@@ -12,10 +12,13 @@ use super::trending::growth;
 use crate::post::AuthorId;
 use crate::store::{Error, Ledger, Name};
 use crate::time::Minute;
+use crate::trend::coverage::Coverage;
 use crate::trend::detector::{self, Reading};
 use crate::trend::mention::{HashtagId, Mention, Tally, each_post};
 use crate::trend::settings::Settings;
 
+/// Buckets of a timeline that are in memory at a time.
+const PART_BUCKETS_MAX: usize = 10_000;
 /// Minutes in an hour.
 pub const HOUR_MINUTES: u32 = 60;
 
@@ -47,7 +50,7 @@ pub struct Figures {
     pub state: State,
 }
 
-/// The buckets of one hashtag, oldest first, one for each of the range.
+/// The buckets of one hashtag, oldest first, one for each of the range or of a part of it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Timeline {
     /// Of which hashtag.
@@ -78,115 +81,143 @@ impl Query {
     }
 }
 
-/// The timelines of hashtags, in the order of their keys.
-pub fn timelines(
+/// Hands over the timelines of hashtags, in the order of their keys, each in parts of at most [`PART_BUCKETS_MAX`]
+/// buckets: however long the range, a part is all that is in memory of it.
+pub fn timelines<E: From<Error>>(
     ledger: &impl Ledger,
     hashtags: &BTreeSet<HashtagId>,
     query: &Query,
-) -> Result<Vec<Timeline>, Error> {
+    each: &mut dyn FnMut(&Timeline) -> Result<(), E>,
+) -> Result<(), E> {
     let range = query.whole();
-    let watermark = ledger.watermark()?.unwrap_or(Minute(0));
-    let judged = range.start..range.end.min(watermark);
-    let Some(replay) = Replay::of(ledger, hashtags, judged, &query.settings, &query.filter)? else {
-        return Ok(Vec::new());
+    let Some(known) = Known::of(ledger, hashtags, query)? else {
+        return Ok(());
     };
-    let authors = distinct_authors(ledger, hashtags, query)?;
-    let hours = ledger.hours(hashtags, range.clone())?;
-    let mut timelines: Vec<Timeline> = ledger
-        .names(hashtags)?
-        .into_iter()
-        .map(|(hashtag, name)| {
-            let hours: BTreeMap<Minute, Tally> =
-                hours.get(&hashtag).into_iter().flatten().copied().collect();
-            let buckets = (range.start.0..range.end.0)
-                .step_by(query.bucket_minutes as usize)
-                .map(|start| {
-                    let bucket = Minute(start)..Minute(start + query.bucket_minutes);
-                    let distinct = authors.get(&(hashtag, Minute(start))).copied();
-                    bucket_of(hashtag, bucket, distinct, &replay, &hours, watermark)
-                })
-                .collect();
-            Timeline { name, buckets }
-        })
-        .collect();
-    timelines.sort_by(|a, b| a.name.key.cmp(&b.name.key));
-    Ok(timelines)
-}
-
-fn bucket_of(
-    hashtag: HashtagId,
-    bucket: Range<Minute>,
-    distinct_authors: Option<u64>,
-    replay: &Replay,
-    hours: &BTreeMap<Minute, Tally>,
-    watermark: Minute,
-) -> Bucket {
-    let minutes = bucket.start.0..bucket.end.0.min(watermark.0).max(bucket.start.0);
-    let covered = replay.coverage.covered_in(minutes);
-    let coverage = f64::from(covered) / f64::from(bucket.end.0 - bucket.start.0);
-    let start = bucket.start;
-    if covered == 0 {
-        return Bucket {
-            start,
-            coverage,
-            figures: None,
+    let mut names: Vec<(HashtagId, Name)> = ledger.names(hashtags)?.into_iter().collect();
+    names.sort_by(|(_, a), (_, b)| a.key.cmp(&b.key));
+    let width = query.bucket_minutes;
+    for (hashtag, name) in names {
+        let mut part = Timeline {
+            name,
+            buckets: Vec::new(),
         };
+        for start in (range.start.0..range.end.0).step_by(width as usize) {
+            let bucket = Minute(start)..Minute(start + width);
+            part.buckets.push(known.bucket(hashtag, bucket));
+            if part.buckets.len() == PART_BUCKETS_MAX {
+                each(&part)?;
+                part.buckets.clear();
+            }
+        }
+        each(&part)?;
     }
-    let readings: Vec<Reading> = replay.readings(hashtag, bucket.clone()).collect();
-    let tallies = &replay.hashtags[&hashtag].tallies;
-    let counted = tallies
-        .range(bucket.clone())
-        .chain(hours.range(bucket))
-        .map(|(_, tally)| tally);
-    let names_authors = tallies.values().any(|tally| tally.authors.is_some());
-    let (mut uses, mut authors) = (0, None);
-    for tally in counted {
-        uses += u64::from(tally.uses);
-        authors = tally
-            .authors
-            .map(|more| authors.unwrap_or(0) + u64::from(more))
-            .or(authors);
-    }
-    let observed: u64 = readings
-        .iter()
-        .map(|reading| u64::from(reading.observed))
-        .sum();
-    let expected: f64 = readings.iter().map(|reading| reading.expected).sum();
-    let is_judged = readings
-        .iter()
-        .any(|reading| reading.state != detector::State::Unknown);
-    let score = readings
-        .iter()
-        .map(|reading| reading.score)
-        .fold(0.0, f64::max);
-    let figures = Figures {
-        uses,
-        // A feed that names no authors has none of them in a quiet minute either.
-        authors: distinct_authors
-            .or(authors)
-            .or((uses == 0 && names_authors).then_some(0)),
-        expected: is_judged.then_some(expected),
-        growth: is_judged.then(|| growth(observed, expected)),
-        score: is_judged.then_some(score),
-        state: readings
-            .iter()
-            .map(|reading| state(reading.state))
-            .max()
-            .unwrap_or(State::Unknown),
-    };
-    Bucket {
-        start,
-        coverage,
-        figures: Some(figures),
-    }
+    Ok(())
 }
 
-fn state(state: detector::State) -> State {
-    match state {
-        detector::State::Unknown => State::Unknown,
-        detector::State::Normal => State::Normal,
-        detector::State::Rising => State::Rising,
-        detector::State::Spike => State::Spike,
+/// What is known of some hashtags.
+struct Known {
+    replay: Replay,
+    /// When somebody was listening, forgotten minutes included.
+    heard: Coverage,
+    /// Forgotten minutes, by the hour.
+    hours: BTreeMap<HashtagId, Vec<(Minute, Tally)>>,
+    authors: BTreeMap<(HashtagId, Minute), u64>,
+    watermark: Minute,
+}
+
+impl Known {
+    fn of(
+        ledger: &impl Ledger,
+        hashtags: &BTreeSet<HashtagId>,
+        query: &Query,
+    ) -> Result<Option<Self>, Error> {
+        let range = query.whole();
+        let replay = Replay::of(
+            ledger,
+            hashtags,
+            range.clone(),
+            &query.settings,
+            &query.filter,
+        )?;
+        let (Some(replay), Some(heard)) = (replay, ledger.coverage()?) else {
+            return Ok(None);
+        };
+        // Hours hold posts of every source and language.
+        let (heard, hours) = if query.filter.is_empty() {
+            (heard, ledger.hours(hashtags, range)?)
+        } else {
+            (replay.coverage.clone(), BTreeMap::new())
+        };
+        Ok(Some(Self {
+            replay,
+            heard,
+            hours,
+            authors: distinct_authors(ledger, hashtags, query)?,
+            watermark: ledger.watermark()?.unwrap_or(Minute(0)),
+        }))
+    }
+
+    fn bucket(&self, hashtag: HashtagId, bucket: Range<Minute>) -> Bucket {
+        let start = bucket.start;
+        let until = bucket.end.min(self.watermark).max(start);
+        let covered = self.heard.covered_in(start.0..until.0);
+        Bucket {
+            start,
+            coverage: f64::from(covered) / f64::from(bucket.end.0 - start.0),
+            figures: (covered > 0).then(|| self.figures(hashtag, bucket)),
+        }
+    }
+
+    fn figures(&self, hashtag: HashtagId, bucket: Range<Minute>) -> Figures {
+        let distinct = self.authors.get(&(hashtag, bucket.start)).copied();
+        let readings: Vec<Reading> = self.replay.readings(hashtag, bucket.clone()).collect();
+        let tallies = &self.replay.hashtags[&hashtag].tallies;
+        let hours = self.hours.get(&hashtag).map_or(&[][..], Vec::as_slice);
+        let first = hours.partition_point(|(hour, _)| *hour < bucket.start);
+        let hours = hours[first..]
+            .iter()
+            .take_while(|(hour, _)| *hour < bucket.end)
+            .map(|(_, tally)| tally);
+        let counted = tallies
+            .range(bucket.clone())
+            .map(|(_, tally)| tally)
+            .chain(hours);
+        let names_authors = tallies.values().any(|tally| tally.authors.is_some());
+        let (mut uses, mut authors) = (0, None);
+        for tally in counted {
+            uses += u64::from(tally.uses);
+            authors = tally
+                .authors
+                .map(|more| authors.unwrap_or(0) + u64::from(more))
+                .or(authors);
+        }
+        let observed: u64 = readings
+            .iter()
+            .map(|reading| u64::from(reading.observed))
+            .sum();
+        let expected: f64 = readings.iter().map(|reading| reading.expected).sum();
+        let is_judged = readings
+            .iter()
+            .any(|reading| reading.state != detector::State::Unknown);
+        let score = readings
+            .iter()
+            .map(|reading| reading.score)
+            .fold(0.0, f64::max);
+        Figures {
+            uses,
+            // A feed that names no authors has none of them in a quiet minute either.
+            authors: distinct
+                .or(authors)
+                .or((uses == 0 && names_authors).then_some(0)),
+            expected: is_judged.then_some(expected),
+            growth: is_judged.then(|| growth(observed, expected)),
+            score: is_judged.then_some(score),
+            state: readings
+                .iter()
+                .map(|reading| State::from(reading.state))
+                .max()
+                .unwrap_or(State::Unknown),
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use crate::lexicon::{self, Lexicon};
 use crate::post::AuthorId;
 use crate::store::{Error, Ledger, Name};
 use crate::time::Minute;
-use crate::trend::detector::{self, Reading};
+use crate::trend::detector::Reading;
 use crate::trend::mention::{HashtagId, Mention, SourceId, each_post};
 use crate::trend::settings::Settings;
 
@@ -36,8 +36,10 @@ pub struct Query {
 pub struct Row {
     /// What people see, and what is counted.
     pub name: Name,
-    /// The service it says is down, if it is an outage hashtag.
+    /// The service it names.
     pub service: Option<String>,
+    /// Whether it says that the service is down.
+    pub outage: bool,
     /// Distinct posts.
     pub uses: u64,
     /// Distinct authors; none where the feed names none.
@@ -174,12 +176,12 @@ fn counts(ledger: &impl Ledger, query: &Query) -> Result<BTreeMap<HashtagId, Cou
     Ok(counts)
 }
 
-/// Hashtags in a spike at `at`, with the minute it was flagged in.
+/// Hashtags in a spike in the minute before `at`, with the minute it was flagged in.
 fn open_spikes(ledger: &impl Ledger, at: Minute) -> Result<BTreeMap<HashtagId, Minute>, Error> {
     let open = ledger
-        .spikes(at)?
+        .spikes(at.minus(1))?
         .into_iter()
-        .filter(|spike| spike.flagged < at && spike.end.is_none_or(|end| end > at));
+        .filter(|spike| spike.flagged < at && spike.end.is_none_or(|end| end >= at));
     Ok(open.map(|spike| (spike.hashtag, spike.flagged)).collect())
 }
 
@@ -196,9 +198,8 @@ fn row(
     sources: &BTreeMap<SourceId, String>,
 ) -> Row {
     Row {
-        service: lexicon
-            .outage(&name.key)
-            .map(|outage| outage.service.to_owned()),
+        service: lexicon.service(&name.key).map(str::to_owned),
+        outage: lexicon.outage(&name.key).is_some(),
         name,
         uses: counted.uses,
         authors: counted.authors,
@@ -231,12 +232,7 @@ fn judge(row: &mut Row, counted: &Counted, hashtag: HashtagId, replay: &Replay, 
     let growth = growth(observed, expected);
     row.score = last.score;
     row.onset = last.onset.map(Minute);
-    row.state = match last.state {
-        detector::State::Unknown => State::Unknown,
-        detector::State::Normal => State::Normal,
-        detector::State::Rising => State::Rising,
-        detector::State::Spike => State::Spike,
-    };
+    row.state = last.state.into();
     if row.state == State::Unknown {
         return;
     }

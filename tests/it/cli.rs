@@ -131,10 +131,95 @@ fn a_database_that_is_not_ours_is_74_and_stays_as_it_is() {
 }
 
 #[test]
-fn a_full_disk_is_74() {
+fn a_file_that_cannot_be_written_is_74() {
     let place = place_with_posts();
     let (code, message) = exit_code(&place, &["export", "--all", "-o", "no/such/folder/out.csv"]);
     assert_eq!(code, 74, "{message}");
+    assert!(message.contains("no/such/folder/out.csv"), "{message}");
+}
+
+/// What the program exits with, and says, when a shell runs it with `$0`.
+fn in_a_shell(place: &Place, script: &str) -> (Option<i32>, String) {
+    let output = std::process::Command::new("sh")
+        .current_dir(place.path("."))
+        .args(["-c", script, env!("CARGO_BIN_EXE_downtrend")])
+        .output()
+        .expect("a shell runs");
+    (output.status.code(), stderr(&output))
+}
+
+#[test]
+fn a_full_disk_is_74_where_output_goes_and_where_the_database_lies() {
+    let place = place_with_posts();
+    let (code, message) = in_a_shell(&place, "exec \"$0\" export --all > /dev/full");
+    assert_eq!(code, Some(74), "{message}");
+
+    let text = posts((0..2_000).map(|n| (n, u64::from(n), u64::from(n), "#a #b #c #d")));
+    place.write("many.ndjson", text);
+    // Files of 64 blocks of 512 bytes at most; the signal that comes with it would end the program before it can say.
+    let script = "trap '' XFSZ; ulimit -f 64; exec \"$0\" --db small.db run many.ndjson";
+    let (code, message) = in_a_shell(&place, script);
+    assert_eq!(code, Some(74), "{message}");
+    // With room it goes on, and nothing was lost.
+    let summary = place.json(&["--db", "small.db", "run", "many.ndjson"]);
+    let (_, whole) = (
+        place.succeed(&["--db", "whole.db", "run", "many.ndjson"]),
+        place.succeed(&["--db", "whole.db", "export", "--all"]),
+    );
+    let small = place.succeed(&["--db", "small.db", "export", "--all"]);
+    assert!(small == whole, "{summary}");
+}
+
+#[test]
+fn what_would_export_more_than_was_named_is_2() {
+    let place = place_with_posts();
+    for choices in [
+        &["--all", "--service", "whatsapp"][..],
+        &["--spike", "00", "--service", "whatsapp"],
+        &["--all", "--spike", "00"],
+        &["--all", "whatsappdown"],
+    ] {
+        let (code, message) = exit_code(&place, &[&["export"], choices].concat());
+        assert_eq!(code, 2, "{choices:?}: {message}");
+        assert!(message.contains("cannot be used with"), "{message}");
+    }
+}
+
+#[test]
+fn a_dash_is_standard_output() {
+    let place = place_with_posts();
+    let plain = place.succeed(&["export", "--all"]);
+    assert!(plain.lines().count() > 1);
+    assert_eq!(place.succeed(&["export", "--all", "-o", "-"]), plain);
+    assert!(!place.path("-").exists());
+}
+
+#[test]
+fn a_database_without_a_post_speaks_of_no_moment() {
+    let place = Place::new();
+    drop(downtrend::store::sqlite::Sqlite::open(&place.path("downtrend.db")).expect("made"));
+    let output = place.run(&["trending"]);
+    let message = stderr(&output);
+    assert!(output.status.success(), "{message}");
+    assert!(message.contains("Nothing has been counted"), "{message}");
+    let shown = place.json(&["trending"]);
+    assert!(shown["at"].is_null() && shown["coverage"] == 0.0, "{shown}");
+}
+
+#[test]
+fn a_window_that_is_no_whole_minutes_is_2() {
+    let (code, message) = exit_code(&place_with_posts(), &["trending", "--window", "90s"]);
+    assert_eq!(code, 2, "{message}");
+    assert!(message.contains("whole minutes"), "{message}");
+}
+
+#[test]
+fn an_export_of_ages_is_written_as_it_goes() {
+    let place = place_with_posts();
+    // Four hundred megabytes would not hold the buckets of half a century at once.
+    let script = "ulimit -v 400000; \"$0\" export whatsappdown --from 1970-01-01T00:00:00Z --bucket 5m | wc -l";
+    let (code, message) = in_a_shell(&place, script);
+    assert_eq!((code, message.as_str()), (Some(0), ""));
 }
 
 #[test]

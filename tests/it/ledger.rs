@@ -22,7 +22,11 @@ fn conforms<L: Ledger>(open: impl Fn(&str) -> L) {
     labels_are_the_spelling_seen_most(open("labels"));
     sealing_keeps_tallies_and_drops_mentions(open("seal"));
     forgetting_keeps_hours(open("forget"));
+    forgetting_again_adds_to_an_hour(open("forget-again"));
+    what_a_restart_needs_is_not_forgotten(open("forget-not"));
+    sealing_does_not_go_back(open("seal-back"));
     gaps_are_not_covered(open("gaps"));
+    gaps_that_touch_are_one(open("gaps-touching"));
     memory_gives_back_what_a_restart_needs(open("memory"));
 }
 
@@ -289,6 +293,88 @@ fn sealing_keeps_tallies_and_drops_mentions(mut ledger: impl Ledger) {
     );
 }
 
+/// As a tracker that remembers nothing would at the end of a minute.
+fn checkpoint(ledger: &mut impl Ledger, until: Minute) {
+    record(
+        ledger,
+        Tick {
+            checkpoint: Some(Vec::new()),
+            settled_until: Some(until),
+            ..Tick::default()
+        },
+    );
+}
+
+fn settle_one(ledger: &mut impl Ledger, names: &Names, minute: Minute) {
+    let mentions = vec![mention(ledger, names.down, u64::from(minute.0), 7)];
+    let settled = vec![settled(names.feed, minute, mentions)];
+    record(
+        ledger,
+        Tick {
+            settled,
+            ..Tick::default()
+        },
+    );
+}
+
+fn hours_of(ledger: &impl Ledger, hashtag: HashtagId, from: Minute) -> Vec<(u32, u32)> {
+    let wanted = BTreeSet::from([hashtag]);
+    let hours = ledger
+        .hours(&wanted, from..Minute(from.0 + 1_440))
+        .expect("readable");
+    let since = |(at, tally): &(Minute, Tally)| (at.0 - from.0, tally.uses);
+    hours[&hashtag].iter().map(since).collect()
+}
+
+fn forgetting_again_adds_to_an_hour(mut ledger: impl Ledger) {
+    let names = names(&mut ledger);
+    let hour = Minute(NOON.0 / 60 * 60);
+    settle_one(&mut ledger, &names, hour);
+    checkpoint(&mut ledger, Minute(hour.0 + 120));
+    assert_eq!(ledger.forget(Minute(hour.0 + 60)).expect("forgotten"), 1);
+    settle_one(&mut ledger, &names, hour.next());
+    assert_eq!(ledger.forget(Minute(hour.0 + 120)).expect("forgotten"), 1);
+    assert_eq!(hours_of(&ledger, names.down, hour), [(0, 2)]);
+    assert_eq!(ledger.forget(Minute(hour.0 + 60)).expect("forgotten"), 0);
+    let since = ledger.minutes_since().expect("readable");
+    assert_eq!(since, Some(Minute(hour.0 + 120)), "it does not go back");
+    // Of the feed everything is still known.
+    let feed = &ledger.feeds().expect("readable")[0];
+    assert_eq!((feed.posts, feed.first), (2, Some(hour)));
+    let coverage = ledger.coverage().expect("readable").expect("heard");
+    assert_eq!(coverage.start(), hour.0);
+}
+
+fn what_a_restart_needs_is_not_forgotten(mut ledger: impl Ledger) {
+    let names = names(&mut ledger);
+    let hour = Minute(NOON.0 / 60 * 60);
+    settle_one(&mut ledger, &names, hour);
+    assert_eq!(ledger.forget(Minute(hour.0 + 600)).expect("asked"), 0);
+    checkpoint(&mut ledger, hour);
+    let settled_until = Some(Minute(hour.0 + 600));
+    record(
+        &mut ledger,
+        Tick {
+            settled_until,
+            ..Tick::default()
+        },
+    );
+    assert_eq!(ledger.forget(Minute(hour.0 + 600)).expect("asked"), 0);
+    let memory = ledger.memory().expect("readable");
+    assert_eq!(memory.since_checkpoint.len(), 1);
+    checkpoint(&mut ledger, Minute(hour.0 + 61));
+    assert_eq!(ledger.forget(Minute(hour.0 + 600)).expect("forgotten"), 1);
+}
+
+fn sealing_does_not_go_back(mut ledger: impl Ledger) {
+    let names = names(&mut ledger);
+    settle_one(&mut ledger, &names, NOON);
+    assert_eq!(ledger.seal(NOON.next()).expect("sealed"), 1);
+    assert_eq!(ledger.seal(NOON.minus(10)).expect("asked"), 0);
+    let since = ledger.mentions_since().expect("readable");
+    assert_eq!(since, Some(NOON.next()));
+}
+
 fn forgetting_keeps_hours(mut ledger: impl Ledger) {
     let names = names(&mut ledger);
     let hour = Minute(NOON.0 / 60 * 60);
@@ -306,6 +392,7 @@ fn forgetting_keeps_hours(mut ledger: impl Ledger) {
         },
     );
     let next_hour = Minute(hour.0 + 60);
+    checkpoint(&mut ledger, Minute(hour.0 + 120));
     assert_eq!(
         ledger.forget(Minute(next_hour.0 + 30)).expect("forgotten"),
         2,
@@ -327,6 +414,24 @@ fn forgetting_keeps_hours(mut ledger: impl Ledger) {
         .expect("readable");
     assert_eq!(minutes[&names.down].len(), 1);
     assert_eq!(ledger.minutes_since().expect("readable"), Some(next_hour));
+}
+
+fn gaps_that_touch_are_one(mut ledger: impl Ledger) {
+    let names = names(&mut ledger);
+    settle_one(&mut ledger, &names, NOON);
+    for minute in 10..20 {
+        let gap = Minute(NOON.0 + minute)..Minute(NOON.0 + minute + 1);
+        record(
+            &mut ledger,
+            Tick {
+                gaps: vec![gap],
+                ..Tick::default()
+            },
+        );
+    }
+    let coverage = ledger.coverage().expect("readable").expect("heard");
+    let gap = NOON.0 + 10..NOON.0 + 20;
+    assert_eq!(coverage.gaps(), std::slice::from_ref(&gap));
 }
 
 fn gaps_are_not_covered(mut ledger: impl Ledger) {

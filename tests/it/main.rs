@@ -19,6 +19,8 @@ mod order;
 mod payloads;
 mod peers;
 mod replay;
+mod retention;
 mod support;
 mod syndication;
+mod tracker;
 mod websocket;

@@ -9,6 +9,7 @@
     reason = "this room is the owner of the database connection"
 )]
 
+mod check;
 mod codec;
 mod names;
 mod read;
@@ -114,7 +115,7 @@ impl Sqlite {
 
     /// Asks `SQLite` and ourselves whether the file is sound; gives what is wrong, nothing if all is well.
     pub fn check(&self) -> Result<Vec<String>, Error> {
-        read::check(&self.database)
+        check::check(&self.database)
     }
 }
 
@@ -229,7 +230,7 @@ impl Ledger for Sqlite {
     }
 
     fn seal(&mut self, before: Minute) -> Result<u64, Error> {
-        write::seal(&mut self.database, before).map_err(Error::sql("seal minutes"))
+        write::seal(&mut self.database, before)
     }
 
     fn forget(&mut self, before: Minute) -> Result<u64, Error> {
@@ -237,11 +238,7 @@ impl Ledger for Sqlite {
     }
 
     fn cursor(&self, feed: FeedId) -> Result<Option<Cursor>, Error> {
-        Ok(self
-            .feeds()?
-            .into_iter()
-            .find(|row| row.id == feed)
-            .and_then(|row| row.cursor))
+        read::cursor(&self.database, feed).map_err(Error::sql("read a cursor"))
     }
 
     fn memory(&self) -> Result<Memory, Error> {

@@ -56,17 +56,19 @@ pub(super) fn memory(database: &Connection) -> Result<Memory, Error> {
     let settled_until = minute_fact(database, "settled_until")?;
     let Some(until) = settled_until else {
         return Ok(Memory {
+            watermark: minute_fact(database, "watermark")?,
+            gaps_early: gaps(database, Certainty::Settled)?,
             segments: segments(database)?,
             feeds: progress(database)?,
             ..Memory::default()
         });
     };
-    let checkpoint = minute_fact(database, "checkpoint_until")?.unwrap_or(Minute(0));
+    let checkpoint_until = minute_fact(database, "checkpoint_until")?;
     let mut since_checkpoint: Vec<(Minute, Vec<Tally>)> = Vec::new();
     each_tally(
         database,
         "minute",
-        checkpoint..until,
+        checkpoint_until.unwrap_or(Minute(0))..until,
         &mut |minute, tally| match since_checkpoint.last_mut() {
             Some((last, tallies)) if *last == minute => tallies.push(tally),
             _ => since_checkpoint.push((minute, vec![tally])),
@@ -86,9 +88,17 @@ pub(super) fn memory(database: &Connection) -> Result<Memory, Error> {
             last_hour.push((minute, mentions));
         },
     )?;
+    let coverage = coverage(database, Certainty::Settled)?;
+    let gaps_early = match coverage {
+        Some(_) => Vec::new(),
+        None => gaps(database, Certainty::Settled)?,
+    };
     Ok(Memory {
         settled_until,
-        coverage: coverage(database, Certainty::Settled)?,
+        watermark: minute_fact(database, "watermark")?,
+        checkpoint_until,
+        coverage,
+        gaps_early,
         feeds: progress(database)?,
         tracks: tracks_where(database, &used, true)?,
         since_checkpoint,
@@ -226,7 +236,7 @@ pub(super) fn coverage(
     };
     let start: Option<u32> = database
         .query_row(
-            "SELECT min(minute) FROM heard WHERE minute < ?1",
+            "SELECT min(first_minute) FROM feed WHERE first_minute < ?1",
             [before.0],
             |row| row.get(0),
         )
@@ -235,7 +245,15 @@ pub(super) fn coverage(
         return Ok(None);
     };
     let mut coverage = Coverage::since(start);
-    let gaps: Vec<(u32, u32)> = database
+    for gap in gaps(database, certainty)? {
+        coverage.add_gap(gap.start.0..gap.end.0);
+    }
+    Ok(Some(coverage))
+}
+
+/// The stretches in which nobody was listening.
+fn gaps(database: &Connection, certainty: Certainty) -> Result<Vec<Range<Minute>>, Error> {
+    database
         .prepare_cached(
             "SELECT start_minute, end_minute FROM gap WHERE NOT provisional OR ?1
              ORDER BY start_minute, end_minute",
@@ -243,15 +261,11 @@ pub(super) fn coverage(
         .and_then(|mut query| {
             query
                 .query_map([certainty == Certainty::Provisional], |row| {
-                    Ok((row.get(0)?, row.get(1)?))
+                    Ok(Minute(row.get(0)?)..Minute(row.get(1)?))
                 })?
                 .collect()
         })
-        .map_err(Error::sql("read the gaps"))?;
-    for (start, end) in gaps {
-        coverage.add_gap(start..end);
-    }
-    Ok(Some(coverage))
+        .map_err(Error::sql("read the gaps"))
 }
 
 /// Hashtags with at least `uses_min` uses in `window`, most used first.
@@ -539,35 +553,24 @@ pub(super) fn short_names<Id: Ord>(
 pub(super) fn feeds(database: &Connection) -> rusqlite::Result<Vec<FeedRow>> {
     database
         .prepare_cached(
-            "SELECT id, name, kind, offset_bytes, lines, fingerprint, newest_minute,
-                 (SELECT min(minute) FROM heard WHERE feed = id),
-                 (SELECT coalesce(sum(posts), 0) FROM heard WHERE feed = id), token, standing,
-                 (SELECT coalesce(sum(posts), 0) FROM heard WHERE feed = id
+            "SELECT offset_bytes, lines, fingerprint, token, id, name, kind, newest_minute, first_minute, posts,
+                 standing,
+                 (SELECT coalesce(sum(heard.posts), 0) FROM heard WHERE heard.feed = feed.id
                   AND minute >= newest_minute - 10 AND minute < newest_minute),
                  cursor_ms, heard_ms, problem, problem_ms
              FROM feed ORDER BY id",
         )?
         .query_map([], |row| {
-            let (offset, token): (Option<i64>, Option<String>) = (row.get(3)?, row.get(9)?);
-            let cursor = match (offset, token) {
-                (None, None) => None,
-                (_, Some(token)) => Some(Cursor::Token(token)),
-                (Some(offset), None) => Some(Cursor::Place(Place {
-                    offset_bytes: offset.cast_unsigned(),
-                    lines: row.get::<_, i64>(4)?.cast_unsigned(),
-                    fingerprint: row.get::<_, i64>(5)?.cast_unsigned(),
-                })),
-            };
             Ok(FeedRow {
-                id: FeedId(row.get(0)?),
-                name: row.get(1)?,
-                kind: row.get(2)?,
-                cursor,
-                newest: row.get::<_, Option<u32>>(6)?.map(Minute),
-                first: row.get::<_, Option<u32>>(7)?.map(Minute),
-                posts: row.get::<_, i64>(8)?.cast_unsigned(),
+                cursor: cursor_of(row)?,
+                id: FeedId(row.get(4)?),
+                name: row.get(5)?,
+                kind: row.get(6)?,
+                newest: row.get::<_, Option<u32>>(7)?.map(Minute),
+                first: row.get::<_, Option<u32>>(8)?.map(Minute),
+                posts: row.get::<_, i64>(9)?.cast_unsigned(),
                 standing: row.get(10)?,
-                posts_per_minute: per_minute(row.get(11)?, row.get(7)?, row.get(6)?),
+                posts_per_minute: per_minute(row.get(11)?, row.get(8)?, row.get(7)?),
                 cursor_at: time(row.get(12)?),
                 heard_until: time(row.get(13)?),
                 problem: time(row.get(15)?).zip(row.get(14)?),
@@ -586,54 +589,27 @@ fn per_minute(posts: i64, first: Option<u32>, newest: Option<u32>) -> f64 {
     posts as f64 / f64::from(heard.clamp(1, 10))
 }
 
-/// What is wrong with the file, in sentences; nothing if all is well.
-pub(super) fn check(database: &Connection) -> Result<Vec<String>, Error> {
-    let mut wrong: Vec<String> = database
-        .prepare("PRAGMA integrity_check")
-        .and_then(|mut query| query.query_map([], |row| row.get(0))?.collect())
-        .map_err(Error::sql("check"))?;
-    wrong.retain(|sentence| sentence != "ok");
-    let settled_until = minute_fact(database, "settled_until")?.unwrap_or(Minute(0));
-    let minutes: Vec<(u32, Option<Vec<u8>>, Vec<u8>)> = database
-        .prepare("SELECT minute, mentions, tallies FROM minute ORDER BY minute")
-        .and_then(|mut query| {
-            query
-                .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
-                .collect()
-        })
-        .map_err(Error::sql("check minutes"))?;
-    for (minute, mentions, tallies) in minutes {
-        let minute = Minute(minute);
-        if minute >= settled_until {
-            wrong.push(format!("minute {minute} is settled beyond the mark"));
-        }
-        if let Err(sentence) = check_minute(mentions.as_deref(), &tallies) {
-            wrong.push(format!("minute {minute}: {sentence}"));
-        }
-    }
-    Ok(wrong)
+/// Where a feed resumes.
+pub(super) fn cursor(database: &Connection, feed: FeedId) -> rusqlite::Result<Option<Cursor>> {
+    database
+        .prepare_cached("SELECT offset_bytes, lines, fingerprint, token FROM feed WHERE id = ?1")?
+        .query_row([feed.0], cursor_of)
+        .optional()
+        .map(Option::flatten)
 }
 
-/// The tallies must be what the mentions add up to.
-fn check_minute(mentions: Option<&[u8]>, tallies: &[u8]) -> Result<(), String> {
-    let mut told: BTreeMap<HashtagId, u32> = BTreeMap::new();
-    codec::unpack_tallies(tallies, |tally| {
-        told.insert(tally.hashtag, tally.uses);
+/// From the columns `offset_bytes`, `lines`, `fingerprint`, `token`, which come first.
+fn cursor_of(row: &Row<'_>) -> rusqlite::Result<Option<Cursor>> {
+    let (offset, token): (Option<i64>, Option<String>) = (row.get(0)?, row.get(3)?);
+    Ok(match (offset, token) {
+        (None, None) => None,
+        (_, Some(token)) => Some(Cursor::Token(token)),
+        (Some(offset), None) => Some(Cursor::Place(Place {
+            offset_bytes: offset.cast_unsigned(),
+            lines: row.get::<_, i64>(1)?.cast_unsigned(),
+            fingerprint: row.get::<_, i64>(2)?.cast_unsigned(),
+        })),
     })
-    .map_err(|Damaged| "its tallies are damaged".to_owned())?;
-    let Some(mentions) = mentions else {
-        return Ok(());
-    };
-    let mut counted: BTreeMap<HashtagId, u32> = BTreeMap::new();
-    codec::unpack_mentions(mentions, |mention| {
-        *counted.entry(mention.hashtag).or_default() += 1;
-    })
-    .map_err(|Damaged| "its mentions are damaged".to_owned())?;
-    if counted == told {
-        Ok(())
-    } else {
-        Err("its tallies are not what its mentions add up to".to_owned())
-    }
 }
 
 fn damaged(what: String) -> Error {

@@ -80,6 +80,14 @@ pub(super) const MIGRATIONS: &[&str] = &[
     ALTER TABLE feed ADD COLUMN problem TEXT;
     ALTER TABLE feed ADD COLUMN problem_ms INTEGER;
     ",
+    // 3: what is known of a feed outlives the rows in `heard`, which go with the minutes they are of.
+    "
+    ALTER TABLE feed ADD COLUMN posts INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE feed ADD COLUMN first_minute INTEGER;
+    UPDATE feed SET
+        posts = (SELECT coalesce(sum(heard.posts), 0) FROM heard WHERE heard.feed = feed.id),
+        first_minute = (SELECT min(heard.minute) FROM heard WHERE heard.feed = feed.id);
+    ",
 ];
 
 /// Makes `database` one of today, or says why it cannot be.
@@ -187,7 +195,12 @@ mod tests {
             .execute("UPDATE feed SET note = ''", [])
             .expect("the new column");
 
-        let backup = Connection::open(folder.path().join("old.db.v2.bak")).expect("the backup");
+        let backup = Connection::open(
+            folder
+                .path()
+                .join(format!("old.db.v{}.bak", MIGRATIONS.len())),
+        )
+        .expect("the backup");
         let kept: String = backup
             .query_row("SELECT value FROM fact WHERE name = 'kept'", [], |row| {
                 row.get(0)
@@ -198,6 +211,29 @@ mod tests {
             backup.execute("UPDATE feed SET note = ''", []).is_err(),
             "the backup is of before"
         );
+    }
+
+    #[test]
+    fn what_was_heard_of_a_feed_is_summed_up_when_an_old_database_is_opened() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (mut database, path) = fresh(&folder);
+        migrate_by(&mut database, &path, &MIGRATIONS[..1]).expect("new");
+        database
+            .execute_batch(
+                "INSERT INTO feed (id, name, kind) VALUES (1, 'a', 'file'), (2, 'b', 'file');
+                 INSERT INTO heard (feed, minute, posts) VALUES (1, 7, 3), (1, 5, 4)",
+            )
+            .expect("rows");
+        migrate(&mut database, &path).expect("migrated");
+        let known: Vec<(u32, Option<u32>)> = database
+            .prepare("SELECT posts, first_minute FROM feed ORDER BY id")
+            .and_then(|mut query| {
+                query
+                    .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+                    .collect()
+            })
+            .expect("the new columns");
+        assert_eq!(known, [(7, Some(5)), (0, None)]);
     }
 
     #[test]

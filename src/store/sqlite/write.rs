@@ -157,27 +157,47 @@ fn write_heard(
     minute: Minute,
     heard: &[(FeedId, u32)],
 ) -> rusqlite::Result<()> {
+    let mut known =
+        transaction.prepare_cached("SELECT posts FROM heard WHERE minute = ?1 AND feed = ?2")?;
     let mut upsert = transaction
         .prepare_cached("INSERT OR REPLACE INTO heard (minute, feed, posts) VALUES (?1, ?2, ?3)")?;
+    let mut sum_up = transaction.prepare_cached(
+        "UPDATE feed SET posts = posts + ?2, first_minute = min(coalesce(first_minute, ?3), ?3) WHERE id = ?1",
+    )?;
     for (feed, posts) in heard {
+        let before: Option<i64> = known
+            .query_row((minute.0, feed.0), |row| row.get(0))
+            .optional()?;
         upsert.execute((minute.0, feed.0, posts))?;
+        let more = i64::from(*posts) - before.unwrap_or(0);
+        sum_up.execute((feed.0, more, minute.0))?;
     }
     Ok(())
 }
 
+/// Gaps that touch are one row: a feed that is lost for a month of single minutes is one gap.
 fn write_gap(
     transaction: &Transaction<'_>,
     start: Minute,
     end: Minute,
     provisional: bool,
 ) -> rusqlite::Result<()> {
+    let before: Option<(u32, u32)> = transaction
+        .prepare_cached(
+            "SELECT start_minute, end_minute FROM gap WHERE provisional = ?2 AND start_minute <= ?1
+             ORDER BY start_minute DESC LIMIT 1",
+        )?
+        .query_row((start.0, provisional), |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let (start, end) = match before {
+        Some((earlier, until)) if until >= start.0 => (earlier, end.0.max(until)),
+        Some(_) | None => (start.0, end.0),
+    };
     transaction
         .prepare_cached(
-            "INSERT INTO gap (start_minute, end_minute, provisional) VALUES (?1, ?2, ?3)
-             ON CONFLICT (start_minute, provisional)
-             DO UPDATE SET end_minute = max(end_minute, excluded.end_minute)",
+            "INSERT OR REPLACE INTO gap (start_minute, end_minute, provisional) VALUES (?1, ?2, ?3)",
         )?
-        .execute((start.0, end.0, provisional))
+        .execute((start, end, provisional))
         .map(drop)
 }
 
@@ -296,59 +316,72 @@ fn write_minute_fact(
 
 /// Drops the mentions of minutes before `before`, and says so in the same transaction: a reader must never take what is
 /// dropped for silence.
-pub(super) fn seal(database: &mut Connection, before: Minute) -> rusqlite::Result<u64> {
-    let transaction = database.transaction_with_behavior(TransactionBehavior::Immediate)?;
+pub(super) fn seal(database: &mut Connection, before: Minute) -> Result<u64, Error> {
+    let since = super::read::minute_fact(database, "mentions_since")?;
+    if since >= Some(before) {
+        return Ok(0);
+    }
+    let transaction = database
+        .transaction_with_behavior(TransactionBehavior::Immediate)
+        .map_err(Error::sql("begin to seal minutes"))?;
     let sealed = transaction
-        .prepare_cached(
-            "UPDATE minute SET mentions = NULL WHERE minute < ?1 AND mentions IS NOT NULL",
-        )?
-        .execute([before.0])?;
-    write_minute_fact(&transaction, "mentions_since", Some(before))?;
-    transaction.commit()?;
+        .execute(
+            "UPDATE minute SET mentions = NULL WHERE minute >= ?1 AND minute < ?2 AND mentions IS NOT NULL",
+            (since.unwrap_or(Minute(0)).0, before.0),
+        )
+        .map_err(Error::sql("seal minutes"))?;
+    write_minute_fact(&transaction, "mentions_since", Some(before))
+        .and_then(|()| transaction.commit())
+        .map_err(Error::sql("commit what was sealed"))?;
     Ok(sealed as u64)
 }
 
-/// Adds the minutes of the hours that end at or before `before` up.
+/// Adds the minutes of the hours that end at or before `before` up. Minutes that a restart needs stay: those after the
+/// last checkpoint.
 pub(super) fn forget(database: &mut Connection, before: Minute) -> Result<u64, Error> {
-    let before = before.0 - before.0 % HOUR_MINUTES;
+    let checkpoint = super::read::minute_fact(database, "checkpoint_until")?;
+    let before = before.min(checkpoint.unwrap_or(Minute(0)));
+    let before = Minute(before.0 - before.0 % HOUR_MINUTES);
+    if before == Minute(0) || super::read::minute_fact(database, "minutes_since")? >= Some(before) {
+        return Ok(0);
+    }
     let transaction = database
         .transaction_with_behavior(TransactionBehavior::Immediate)
         .map_err(Error::sql("begin to forget"))?;
     let hours: Vec<u32> = transaction
         .prepare_cached("SELECT DISTINCT minute / 60 FROM minute WHERE minute < ?1 ORDER BY 1")
-        .and_then(|mut query| query.query_map([before], |row| row.get(0))?.collect())
+        .and_then(|mut query| query.query_map([before.0], |row| row.get(0))?.collect())
         .map_err(Error::sql("find minutes to forget"))?;
     for hour in hours {
         forget_hour(&transaction, hour)?;
     }
-    let forgotten = transaction
-        .execute("DELETE FROM minute WHERE minute < ?1", [before])
-        .map_err(Error::sql("forget minutes"))?;
-    if forgotten > 0 {
-        write_minute_fact(&transaction, "minutes_since", Some(Minute(before)))
-            .map_err(Error::sql("forget minutes"))?;
-    }
+    let forgotten = drop_minutes(&transaction, before).map_err(Error::sql("forget minutes"))?;
     transaction
         .commit()
         .map_err(Error::sql("commit what was forgotten"))?;
+    Ok(forgotten)
+}
+
+/// Drops what is kept by the minute. Gaps stay: a hashtag that has been silent since before them must never take them
+/// for silence.
+fn drop_minutes(transaction: &Transaction<'_>, before: Minute) -> rusqlite::Result<u64> {
+    let forgotten = transaction.execute("DELETE FROM minute WHERE minute < ?1", [before.0])?;
+    transaction.execute("DELETE FROM heard WHERE minute < ?1", [before.0])?;
+    write_minute_fact(transaction, "minutes_since", Some(before))?;
     Ok(forgotten as u64)
 }
 
+/// Adds the minutes of an hour to what is known of it.
 fn forget_hour(transaction: &Transaction<'_>, hour: u32) -> Result<(), Error> {
     let range = Minute(hour * HOUR_MINUTES)..Minute((hour + 1) * HOUR_MINUTES);
     let mut sums = std::collections::BTreeMap::<_, Tally>::new();
-    super::read::each_tally(transaction, "minute", range, &mut |_, tally| {
-        sums.entry(tally.hashtag)
-            .and_modify(|sum| {
-                sum.uses = sum.uses.saturating_add(tally.uses);
-                sum.fresh = sum.fresh.saturating_add(tally.fresh);
-                sum.authors = match (sum.authors, tally.authors) {
-                    (None, authors) | (authors, None) => authors,
-                    (Some(a), Some(b)) => Some(a.saturating_add(b)),
-                };
-            })
-            .or_insert(tally);
-    })?;
+    for table in ["hour", "minute"] {
+        super::read::each_tally(transaction, table, range.clone(), &mut |_, tally| {
+            sums.entry(tally.hashtag)
+                .and_modify(|sum| add(sum, &tally))
+                .or_insert(tally);
+        })?;
+    }
     let sums: Vec<Tally> = sums.into_values().collect();
     transaction
         .execute(
@@ -357,4 +390,13 @@ fn forget_hour(transaction: &Transaction<'_>, hour: u32) -> Result<(), Error> {
         )
         .map(drop)
         .map_err(Error::sql("write an hour"))
+}
+
+fn add(sum: &mut Tally, more: &Tally) {
+    sum.uses = sum.uses.saturating_add(more.uses);
+    sum.fresh = sum.fresh.saturating_add(more.fresh);
+    sum.authors = match (sum.authors, more.authors) {
+        (None, authors) | (authors, None) => authors,
+        (Some(a), Some(b)) => Some(a.saturating_add(b)),
+    };
 }
