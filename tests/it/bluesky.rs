@@ -13,7 +13,7 @@ use downtrend::feed::file::Context;
 use downtrend::post::{Cursor, Identity, Reject};
 use downtrend::time::Timestamp;
 
-use super::support::jetstream::{Jetstream, Manner, PATIENCE, Visit};
+use super::support::jetstream::{After, End, Jetstream, Manner, PATIENCE, Visit};
 
 /// A running feed, and all it has handed over.
 struct Ear {
@@ -132,7 +132,7 @@ fn cursor_after(server: &Jetstream, seq: u64, time_us: i64, options: &Options) -
 #[test]
 fn after_a_cut_it_goes_on_without_loss_and_without_repeat() {
     let server = Jetstream::start();
-    server.next_visit(Manner::CutAfter(4));
+    server.next_visit(Manner::Ends(After::Frames(4), End::Cut));
     let mut ear = Ear::open(&options(&[&server]), None);
     ear.until_live();
     for number in 1..=10 {
@@ -157,7 +157,7 @@ fn after_a_cut_it_goes_on_without_loss_and_without_repeat() {
 #[test]
 fn on_another_host_it_goes_on_by_time() {
     let (first, second) = (Jetstream::start(), Jetstream::start());
-    first.next_visit(Manner::CutAfter(3));
+    first.next_visit(Manner::Ends(After::Frames(3), End::Cut));
     for _ in 0..9 {
         first.next_visit(Manner::Answer("500 Internal Server Error", "", ""));
     }
@@ -371,7 +371,7 @@ fn a_private_address_is_not_connected_to_unless_that_is_allowed() {
 #[test]
 fn the_first_protocol_goes_on_a_little_before_its_last_time() {
     let server = Jetstream::start();
-    server.next_visit(Manner::CutAfter(2));
+    server.next_visit(Manner::Ends(After::Frames(2), End::Cut));
     let options = Options {
         protocol: Protocol::V1,
         ..options(&[&server])
