@@ -136,12 +136,21 @@ pub fn run(
         ..Summary::default()
     };
     let mut seen_until = None;
+    let mut reached = Vec::new();
     while let Some((feed, mut batch)) = inlet.next_batch() {
         for post in &batch.posts {
             record(feed, post, tracker, ledger, &mut summary)?;
         }
+        let is_empty = batch.is_empty();
         note(feed, &mut batch, tracker, &mut summary, watcher);
-        tracker.admit(ledger.tracks(&tracker.unknown())?);
+        let reached_before = std::mem::replace(&mut reached, reach(tracker));
+        if reached != reached_before {
+            tracker.admit(ledger.tracks(&tracker.unknown())?);
+        } else if is_empty {
+            // A live feed that has nothing to tell says so twice a second.
+            watcher.committed(&summary);
+            continue;
+        }
         let tick = tracker.advance();
         summary.see(&tick);
         let is_new_minute = tracker.is_live() && summary.watermark > seen_until;
@@ -172,6 +181,14 @@ pub fn run(
     }
     look_ahead(tracker, ledger, &mut summary)?;
     Ok(summary)
+}
+
+/// How far each feed has come: as long as that stays, no minute closes.
+fn reach(tracker: &Tracker) -> Vec<(FeedId, Option<Minute>, bool)> {
+    let feeds = tracker.feeds();
+    feeds
+        .map(|(feed, progress)| (feed, progress.newest, progress.running && !progress.deaf))
+        .collect()
 }
 
 /// Judges the minutes that are still open, for the views, and leaves nothing for a restart to repeat.

@@ -19,6 +19,7 @@ mod order;
 mod payloads;
 mod peers;
 mod replay;
+mod soak;
 mod support;
 mod syndication;
 mod websocket;

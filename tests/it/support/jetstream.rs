@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use downtrend::clock;
 
-pub(crate) use self::event::{Event, POSTS, What};
+pub(crate) use self::event::{ANN, Event, POSTS, What};
 pub(crate) use self::wire::Visit;
 
 use self::asked::{Asked, Cursor, Filter};

@@ -48,7 +48,7 @@ impl Filter {
             self.collections.is_empty() || self.collections.iter().any(|it| covers(it, collection))
         });
         let is_small = self.bytes_max == 0 || bytes <= self.bytes_max;
-        is_kind && is_collection && is_in(&self.dids, event.did) && is_small
+        is_kind && is_collection && is_in(&self.dids, &event.did) && is_small
     }
 
     /// Takes a message of a client of the first protocol; gives whether it was a hello.

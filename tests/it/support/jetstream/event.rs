@@ -15,7 +15,7 @@ const CID: &str = "bafyreidfayvfuwqa7qlnopdjiqrxzs6blmoeu4rujcjtnci5beludirz2a";
 pub(crate) struct Event {
     pub(crate) seq: u64,
     pub(crate) time_us: i64,
-    pub(crate) did: &'static str,
+    pub(crate) did: String,
     pub(crate) what: What,
 }
 
@@ -48,7 +48,7 @@ impl Event {
         Self {
             seq,
             time_us,
-            did: ANN,
+            did: ANN.to_owned(),
             what,
         }
     }
