@@ -28,6 +28,8 @@ const SEND_EVERY: Duration = Duration::from_millis(50);
 const KEEP: usize = 250_000;
 /// All feeds speak the second protocol but for the last ones, which speak the first.
 const FEEDS_OF_V1: usize = 2;
+/// What the first connection brings before it is cut.
+const FRAMES_FIRST: usize = 20;
 /// How long a silent connection is borne.
 const IDLE_AFTER: &str = "10s";
 /// How long the last post may take to be counted: a pause of a minute, a silence, and another pause.
@@ -126,11 +128,21 @@ fn hashtag(dice: &mut fastrand::Rng) -> String {
 }
 
 /// Half of the posts bear hashtags, up to three.
-fn post(feed: usize, number: u64, seq: u64, dice: &mut fastrand::Rng, truth: &mut Truth) -> Event {
+fn hashtags(dice: &mut fastrand::Rng) -> BTreeSet<String> {
     let count = if dice.bool() { dice.usize(1..=3) } else { 0 };
-    let hashtags: BTreeSet<String> = (0..count).map(|_| hashtag(dice)).collect();
+    (0..count).map(|_| hashtag(dice)).collect()
+}
+
+fn post(
+    feed: usize,
+    seq: u64,
+    hashtags: &BTreeSet<String>,
+    author: u32,
+    truth: &mut Truth,
+) -> Event {
+    let number = truth.posts;
     let mut text = format!("nothing works here, number {number}");
-    for hashtag in &hashtags {
+    for hashtag in hashtags {
         text = format!("{text} #{hashtag}");
         let key = downtrend::hashtag::declared(hashtag).remove(0).key;
         *truth.uses.entry(key).or_default() += 1;
@@ -138,7 +150,7 @@ fn post(feed: usize, number: u64, seq: u64, dice: &mut fastrand::Rng, truth: &mu
     truth.posts += 1;
     let now_us = clock::now().as_millis() * 1_000;
     let mut event = Event::post(seq, now_us, format!("f{feed}n{number}"), &text);
-    event.did = format!("did:plc:author{:018}", dice.u32(0..20_000));
+    event.did = format!("did:plc:author{:018}", author);
     event
 }
 
@@ -155,7 +167,7 @@ fn like(feed: usize, seq: u64, number: u64) -> Event {
     event
 }
 
-/// Sends what is due until it is told to end.
+/// Sends what is due until it is told to end; in the end without hashtags.
 fn send(soak: Soak, feed: usize, server: &Jetstream, ending: &Receiver<()>) -> Truth {
     let mut dice = fastrand::Rng::with_seed(soak.seed + feed as u64);
     let (mut truth, mut seq) = (Truth::default(), 0);
@@ -165,11 +177,16 @@ fn send(soak: Soak, feed: usize, server: &Jetstream, ending: &Receiver<()>) -> T
         while u128::from(truth.posts) < due {
             // Numbers have holes, as the server counts what nobody asked for too.
             seq += dice.u64(1..=3);
-            let number = truth.posts;
-            server.push_event(post(feed, number, seq, &mut dice, &mut truth));
+            let hashtags = if started.elapsed() < soak.time {
+                hashtags(&mut dice)
+            } else {
+                BTreeSet::new()
+            };
+            let author = dice.u32(0..20_000);
+            server.push_event(post(feed, seq, &hashtags, author, &mut truth));
             if dice.u32(0..10) == 0 {
                 seq += 1;
-                server.push_event(like(feed, seq, number));
+                server.push_event(like(feed, seq, truth.posts));
             }
         }
     }
@@ -268,6 +285,7 @@ fn run(soak: Soak, servers: &[Jetstream], place: &Place) -> (Vec<Truth>, Value) 
                 "{seconds:5.0} s: {megabytes:6.1} MB, {counted} posts counted"
             ));
         }
+        until_the_next_minute(&program);
         let ended = sending.into_iter().map(|(ending, thread)| {
             drop(ending);
             thread.join().expect("it sends to the end")
@@ -282,6 +300,17 @@ fn run(soak: Soak, servers: &[Jetstream], place: &Place) -> (Vec<Truth>, Value) 
     memory.tell();
     report(&format!("it said:\n{}", last_lines(&program.errors(), 5)));
     (truths, program.stop_and_read(PATIENCE))
+}
+
+/// A minute is shown once it is closed: when every feed has heard something of the next.
+fn until_the_next_minute(program: &Program) {
+    const FOR_A_FEW_POSTS: Duration = Duration::from_secs(2);
+    program.watch(FOR_A_FEW_POSTS);
+    let last = clock::now().minute();
+    while clock::now().minute() == last {
+        program.watch(Duration::from_secs(1));
+    }
+    program.watch(FOR_A_FEW_POSTS);
 }
 
 fn last_lines(text: &str, count: usize) -> String {
@@ -334,7 +363,10 @@ fn not_a_post_is_lost_or_counted_twice_however_often_connections_end() {
         .map(|feed| {
             let mut dice = fastrand::Rng::with_seed(!soak.seed - feed as u64);
             let met = Met::clone(&met);
-            Jetstream::start_with(KEEP, move || draw(&mut dice, soak.life, &met))
+            let server = Jetstream::start_with(KEEP, move || draw(&mut dice, soak.life, &met));
+            // A feed that has heard nothing yet starts at the live tip: what came before it is not missed.
+            server.next_visit(Manner::Ends(After::Frames(FRAMES_FIRST), End::Cut));
+            server
         })
         .collect();
     let place = Place::new();

@@ -76,7 +76,11 @@ impl Program {
             if wanted(&counted) {
                 return;
             }
-            assert!(started.elapsed() < patience, "it counts {counted:?}");
+            assert!(
+                started.elapsed() < patience,
+                "it counts {counted:?}: {}",
+                self.errors()
+            );
             self.watch(LOOK_EVERY);
         }
     }
