@@ -32,7 +32,8 @@ use crate::clock;
 use crate::post::Reject;
 use crate::time::Timestamp;
 
-/// Bytes of a message, and of each frame of it; a post of Bluesky has a few thousand.
+/// Bytes of a message, and of each frame of it, unless its feed has more to hear; a post of Bluesky has a few
+/// thousand.
 pub const MESSAGE_BYTES_MAX: usize = 1 << 20;
 /// Bytes that may wait to be written; we write pings, pongs and one request.
 const WRITE_BUFFER_BYTES_MAX: usize = 64 << 10;
@@ -59,6 +60,8 @@ pub struct Manners {
     pub dead_after: Duration,
     /// A connection that has brought no message for so long is given up, even if the peer lives; none waits for ever.
     pub idle_after: Option<Duration>,
+    /// Bytes of a message, and of each frame of it; a longer one ends the connection.
+    pub message_bytes_max: usize,
 }
 
 impl Default for Manners {
@@ -69,6 +72,7 @@ impl Default for Manners {
             ping_every: Duration::from_secs(25),
             dead_after: Duration::from_mins(1),
             idle_after: None,
+            message_bytes_max: MESSAGE_BYTES_MAX,
         }
     }
 }
@@ -224,7 +228,7 @@ impl Socket {
     pub async fn connect(url: &Uri, manners: &Manners) -> Result<Self, Error> {
         let host = url.host().unwrap_or_default().to_owned();
         let within = manners.connect_within;
-        let stream = timeout(within, open(url, &host, manners.allow_private))
+        let stream = timeout(within, open(url, &host, manners))
             .await
             .map_err(|_| Error::Slow {
                 host: host.clone(),
@@ -320,13 +324,13 @@ impl Socket {
 async fn open(
     url: &Uri,
     host: &str,
-    allow_private: bool,
+    manners: &Manners,
 ) -> Result<WebSocketStream<MaybeTlsStream<TcpStream>>, Error> {
-    let tcp = reach(url, host, allow_private).await?;
+    let tcp = reach(url, host, manners.allow_private).await?;
     let request = ClientRequestBuilder::new(url.clone()).with_header("User-Agent", USER_AGENT);
     let config = WebSocketConfig::default()
-        .max_message_size(Some(MESSAGE_BYTES_MAX))
-        .max_frame_size(Some(MESSAGE_BYTES_MAX))
+        .max_message_size(Some(manners.message_bytes_max))
+        .max_frame_size(Some(manners.message_bytes_max))
         .write_buffer_size(WRITE_BUFFER_BYTES)
         .max_write_buffer_size(WRITE_BUFFER_BYTES_MAX);
     match client_async_tls_with_config(request, tcp, Some(config), None).await {

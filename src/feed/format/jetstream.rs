@@ -1,4 +1,4 @@
-//! Jetstream, Bluesky's stream of events as JSON, in both of its versions.
+//! Jetstream, Bluesky's stream of events as JSON, in both of its versions; and the record that all its wires carry.
 //!
 //! An event that creates or updates a record of `app.bsky.feed.post` is a post; likes, reposts (which carry no
 //! text), deletes, identities and accounts are skipped. The time is when the host saw the event (`time_us` in v1,
@@ -7,13 +7,15 @@
 //! The record itself, which the app view shows too, is read by [`Record::into_post`]: text, first language, and the
 //! hashtags that come as data. One that a bridge has brought from another network is the post it was there
 //! (`bridge.rs`), at the time that the bridge has from there: else a copy that comes an hour later would be a new post.
+//! Repositories have it in DAG-CBOR ([`parse_record`]): the same fields, the same mapping, the same id, so that a post
+//! that comes by two wires counts once.
 
 use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
-
+use serde_ipld_dagcbor::DecodeError;
 use unicode_normalization::char::is_combining_mark;
 
 use self::wire::{Facet, Message, Record};
@@ -24,7 +26,9 @@ use crate::post::{Item, RawPost, Reject};
 use crate::time::Timestamp;
 
 /// The one collection that holds posts.
-const POSTS: &str = "app.bsky.feed.post";
+pub(in crate::feed) const POSTS: &str = "app.bsky.feed.post";
+/// Bytes of a record. A post has a few thousand; an empty facet is one byte and takes a hundred once it is read.
+const RECORD_BYTES_MAX: usize = 256 << 10;
 
 pub(super) mod wire {
     use serde::Deserialize;
@@ -171,6 +175,34 @@ pub(super) fn parse_message(payload: Payload<'_>) -> Outcome<'_> {
     let record = message.record.0.ok_or(Reject::Text)?;
     let at = message.time.as_text().and_then(|time| time.parse().ok());
     post(did, &rkey, record, at, edit)
+}
+
+/// A post as a repository has it: its record in DAG-CBOR, and what the commit around it tells.
+pub(in crate::feed) fn parse_record<'a>(
+    did: &'a str,
+    rkey: &str,
+    record: &'a [u8],
+    at: Option<Timestamp>,
+    edit: bool,
+) -> Outcome<'a> {
+    if record.len() > RECORD_BYTES_MAX {
+        return Err(Reject::TooLong);
+    }
+    if did.is_empty() || rkey.is_empty() {
+        return Err(Reject::Id);
+    }
+    let record = serde_ipld_dagcbor::from_slice(record).map_err(|error| cbor_refusal(&error))?;
+    post(Cow::Borrowed(did), rkey, record, at, edit)
+}
+
+/// The reject for what is not the CBOR that was expected.
+pub(in crate::feed) fn cbor_refusal<E>(error: &DecodeError<E>) -> Reject {
+    match error {
+        DecodeError::RequireUtf8 { .. } => Reject::Utf8,
+        DecodeError::DepthOverflow { .. } => Reject::Depth,
+        DecodeError::Mismatch { .. } | DecodeError::Msg(_) => Reject::Shape,
+        _ => Reject::Cbor,
+    }
 }
 
 /// Whether the event is an edit; none if it brings no post at all.

@@ -62,14 +62,24 @@ impl Basket {
         let mut items = Vec::new();
         format::read(frame, &mut items);
         for item in items {
-            match item {
-                Ok(Item::Post(post)) if post.at.as_millis() > now.as_millis() + FUTURE_MAX_MS => {
-                    self.batch.drop_line(self.frames, Reject::Future);
-                }
-                Ok(Item::Post(post)) => self.batch.posts.push(post.anonymise(&self.identity)),
-                Ok(Item::Skipped) => self.batch.skipped += 1,
-                Err(reject) => self.batch.drop_line(self.frames, reject),
+            self.put(item, now);
+        }
+    }
+
+    /// Begins a frame that its feed reads by itself, [`Basket::put`]ting in what it holds.
+    pub fn begin_frame(&mut self) {
+        self.frames += 1;
+    }
+
+    /// Puts in one thing of the frame in hand.
+    pub fn put(&mut self, item: Result<Item<'_>, Reject>, now: Timestamp) {
+        match item {
+            Ok(Item::Post(post)) if post.at.as_millis() > now.as_millis() + FUTURE_MAX_MS => {
+                self.batch.drop_line(self.frames, Reject::Future);
             }
+            Ok(Item::Post(post)) => self.batch.posts.push(post.anonymise(&self.identity)),
+            Ok(Item::Skipped) => self.batch.skipped += 1,
+            Err(reject) => self.batch.drop_line(self.frames, reject),
         }
     }
 
