@@ -481,3 +481,119 @@ fn url(host: &str, seq: Option<u64>) -> Option<Uri> {
 fn duration<'de, D: Deserializer<'de>>(reader: D) -> Result<Option<Duration>, D::Error> {
     polling::duration(reader).map(Some)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOST: &str = "pds.example";
+
+    fn options(host: &str) -> Options {
+        Options {
+            host: host.to_owned(),
+            allow_private: false,
+            idle_after: None,
+        }
+    }
+
+    fn feed(host: &str, cursor: Option<&Cursor>) -> Result<Atproto, Error> {
+        let context = Context {
+            identity: Identity::new([0; 16]),
+            now: Timestamp::FIRST,
+        };
+        Atproto::new(&options(host), context, cursor)
+    }
+
+    fn asked(host: &str, seq: Option<u64>) -> String {
+        url(host, seq).expect("a host").to_string()
+    }
+
+    #[test]
+    fn a_host_is_asked_for_what_comes_after_the_number_or_for_what_happens_now() {
+        assert_eq!(
+            asked(HOST, Some(77)),
+            "wss://pds.example/xrpc/com.atproto.sync.subscribeRepos?cursor=77"
+        );
+        assert_eq!(
+            asked("ws://127.0.0.1:2583/", None),
+            "ws://127.0.0.1:2583/xrpc/com.atproto.sync.subscribeRepos"
+        );
+    }
+
+    #[test]
+    fn what_is_no_host_is_refused_before_anything_is_connected_to() {
+        for wrong in [
+            "",
+            "https://a",
+            "wss://a/path",
+            "wss://a?x=1",
+            "a b",
+            "wss://",
+        ] {
+            assert!(matches!(feed(wrong, None), Err(Error::Host(_))), "{wrong}");
+            assert!(open(Asked::Url(wrong.to_owned())).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn posts_are_counted_under_the_host_however_it_is_written() {
+        for host in ["pds.example", "wss://pds.example", "ws://pds.example/"] {
+            assert_eq!(
+                feed(host, None).expect("a host").source,
+                "atproto:pds.example"
+            );
+        }
+        let port = feed("ws://127.0.0.1:2583", None).expect("a host");
+        assert_eq!(port.source, "atproto:127.0.0.1:2583");
+    }
+
+    #[test]
+    fn a_cursor_is_read_as_it_was_written_and_one_of_another_feed_or_host_is_refused() {
+        let last = Position {
+            host: HOST.to_owned(),
+            seq: Some(77),
+            time_ms: 1_783_175_888_090,
+        };
+        let made = feed(HOST, Some(&last.cursor())).expect("our own cursor");
+        assert_eq!(made.position, Some(last.clone()));
+        let other_host = last.cursor();
+        assert!(matches!(
+            feed("pds.other", Some(&other_host)),
+            Err(Error::Cursor(_))
+        ));
+        for token in [
+            "",
+            "{}",
+            "7",
+            r#"{"protocol":"v2","host":"pds.example","seq":1,"time_us":1}"#,
+            r#"{"protocol":"v2","host":"pds.example","seq":1,"time_ms":1}"#,
+        ] {
+            let cursor = Cursor::Token(token.to_owned());
+            assert!(
+                matches!(feed(HOST, Some(&cursor)), Err(Error::Cursor(_))),
+                "{token}"
+            );
+        }
+    }
+
+    #[test]
+    fn options_are_read_as_people_write_them_and_an_unknown_one_is_an_error() {
+        let read =
+            |text: &str| Asked::Table(text.parse().expect("TOML")).options::<Options>("host");
+        let all = read("host = \"a\"\nallow_private = true\nidle_after = \"10m\"").expect("good");
+        assert_eq!(
+            (all.allow_private, all.idle_after),
+            (true, Some(Duration::from_mins(10)))
+        );
+        let few = read("host = \"a\"").expect("good");
+        assert_eq!((few.allow_private, few.idle_after), (false, None));
+        for wrong in [
+            "",
+            "hosts = [\"a\"]",
+            "host = \"a\"\nidle_after = \"-1s\"",
+            "host = \"a\"\nport = 5",
+        ] {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
+    }
+}

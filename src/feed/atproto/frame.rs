@@ -251,3 +251,212 @@ impl<'de> Visitor<'de> for OpsVisitor {
         Ok(ops)
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use ipld_core::cid::Cid;
+    use ipld_core::ipld;
+    use ipld_core::ipld::Ipld;
+    use proptest::prelude::*;
+
+    use super::super::car::tests::address;
+    use super::*;
+
+    /// A message: header and body.
+    pub(in crate::feed::atproto) fn message(op: i64, t: &str, body: &Ipld) -> Vec<u8> {
+        let header = if t.is_empty() {
+            ipld!({"op": op})
+        } else {
+            ipld!({"op": op, "t": t})
+        };
+        let [header, body] =
+            [&header, body].map(|value| serde_ipld_dagcbor::to_vec(value).expect("CBOR"));
+        [header, body].concat()
+    }
+
+    /// A link to block number `number`.
+    pub(in crate::feed::atproto) fn link(number: u8) -> Ipld {
+        Ipld::Link(Cid::try_from(address(number)).expect("a CID"))
+    }
+
+    /// The body of a commit.
+    pub(in crate::feed::atproto) fn commit(ops: &[Ipld], blocks: &[u8]) -> Ipld {
+        ipld!({
+            "seq": 7, "repo": "did:plc:ann", "rev": "3a", "since": null, "time": "2026-11-22T07:00:00.329308Z",
+            "ops": ops.to_vec(), "blocks": Ipld::Bytes(blocks.to_vec()), "tooBig": false, "rebase": false,
+            "blobs": [], "commit": link(0)
+        })
+    }
+
+    /// The body, with something else under `field`.
+    pub(in crate::feed::atproto) fn with(
+        body: Ipld,
+        field: &str,
+        value: impl Into<Option<Ipld>>,
+    ) -> Ipld {
+        let Ipld::Map(mut body) = body else {
+            panic!("a body is a map");
+        };
+        match value.into() {
+            Some(value) => body.insert(field.to_owned(), value),
+            None => body.remove(field),
+        };
+        Ipld::Map(body)
+    }
+
+    fn good() -> Vec<u8> {
+        let ops = [
+            ipld!({"action": "create", "path": "app.bsky.feed.post/3kx", "cid": link(1), "prev": null}),
+            ipld!({"action": "delete", "path": "app.bsky.feed.post/3ky", "cid": null, "prev": link(2)}),
+        ];
+        message(1, "#commit", &commit(&ops, b"blocks"))
+    }
+
+    #[test]
+    fn a_commit_is_read_with_its_place_its_changes_and_its_blocks() {
+        let bytes = good();
+        let Frame::Event(place, What::Commit(commit)) = read(&bytes) else {
+            panic!("a commit");
+        };
+        assert_eq!(place.seq, 7);
+        assert_eq!(
+            place.at().map(|at| at.to_string()).as_deref(),
+            Some("2026-11-22T07:00:00.329Z")
+        );
+        assert_eq!(
+            (&*commit.repo, commit.too_big, commit.blocks),
+            ("did:plc:ann", false, &b"blocks"[..])
+        );
+        let [create, delete] = &commit.ops.first[..] else {
+            panic!("two changes");
+        };
+        assert_eq!(
+            (&*create.action, &*create.path),
+            ("create", "app.bsky.feed.post/3kx")
+        );
+        assert_eq!(create.cid.map(|link| link.0), Some(&address(1)[..]));
+        assert_eq!(delete.cid.map(|link| link.0), None);
+        assert!(!commit.ops.has_more);
+    }
+
+    #[test]
+    fn other_events_have_a_place_and_infos_and_unknown_ones_need_none() {
+        for t in ["#identity", "#account", "#sync", "#weather"] {
+            let bytes = message(
+                1,
+                t,
+                &ipld!({"seq": 9, "did": "did:plc:ann", "time": "soon"}),
+            );
+            let Frame::Event(place, What::Other) = read(&bytes) else {
+                panic!("{t}");
+            };
+            assert_eq!((place.seq, place.at()), (9, None));
+        }
+        let info = message(
+            1,
+            "#info",
+            &ipld!({"name": "OutdatedCursor", "message": "m"}),
+        );
+        assert!(matches!(read(&info), Frame::Info(Info { name }) if name == OUTDATED_CURSOR));
+        let unknown = message(1, "#weather", &ipld!({"rain": true}));
+        assert!(matches!(read(&unknown), Frame::Unknown));
+    }
+
+    #[test]
+    fn a_fault_is_told_in_plain_words() {
+        let told = |body: &Ipld| match read(&message(-1, "", body)) {
+            Frame::Fault(fault) => fault.to_string(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(
+            told(&ipld!({"error": "FutureCursor", "message": "Cursor in the future."})),
+            "it has not come as far as we had read, so it counts anew: FutureCursor Cursor in the future."
+        );
+        assert_eq!(
+            told(&ipld!({"error": "ConsumerTooSlow"})),
+            "we read more slowly than it writes: ConsumerTooSlow"
+        );
+        assert_eq!(
+            told(&ipld!({"error": "InternalServerError", "message": null})),
+            "it has failed: InternalServerError"
+        );
+    }
+
+    #[test]
+    fn a_commit_that_is_not_understood_still_has_its_place() {
+        let body = commit(&[], b"");
+        for wrong in [
+            with(body.clone(), "repo", Ipld::Integer(5)),
+            with(body.clone(), "ops", Ipld::Null),
+            with(body.clone(), "ops", None),
+            with(body.clone(), "blocks", Ipld::String("x".to_owned())),
+            with(
+                body.clone(),
+                "ops",
+                ipld!([{"action": "create", "cid": "bafy"}]),
+            ),
+        ] {
+            let bytes = message(1, "#commit", &wrong);
+            let Frame::Event(place, What::Unreadable(reject)) = read(&bytes) else {
+                panic!("{wrong:?}");
+            };
+            assert_eq!((place.seq, reject), (7, Reject::Shape), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_message_is_named() {
+        let reject = |bytes: &[u8]| match read(bytes) {
+            Frame::Unreadable(reject) => reject,
+            other => panic!("{other:?}"),
+        };
+        let body = commit(&[], b"");
+        let whole = message(1, "#commit", &body);
+        assert_eq!(reject(b""), Reject::Cbor);
+        assert_eq!(reject(b"{\"op\":1}"), Reject::Shape, "JSON");
+        assert_eq!(reject(&whole[..whole.len() - 1]), Reject::Cbor);
+        assert_eq!(reject(&[&whole[..], b"\x00"].concat()), Reject::Cbor);
+        assert_eq!(reject(&message(2, "#commit", &body)), Reject::Shape);
+        let no_place = with(body.clone(), "seq", None);
+        assert_eq!(reject(&message(1, "#commit", &no_place)), Reject::Shape);
+        let before_all = with(body, "seq", Ipld::Integer(-1));
+        assert_eq!(reject(&message(1, "#commit", &before_all)), Reject::Shape);
+        let deep = [&[0xa1, 0x61, b'x'][..], &[0x81; 1_000_000], &[0]].concat();
+        assert_eq!(reject(&deep), Reject::Depth);
+    }
+
+    #[test]
+    fn of_more_changes_than_there_can_be_the_first_are_read() {
+        let ops = vec![ipld!({}); OPS_MAX + 5];
+        let bytes = message(1, "#commit", &commit(&ops, b""));
+        let Frame::Event(_, What::Commit(commit)) = read(&bytes) else {
+            panic!("a commit");
+        };
+        assert_eq!(
+            (commit.ops.first.len(), commit.ops.has_more),
+            (OPS_MAX, true)
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(
+            breaks in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
+            end in any::<prop::sample::Index>(),
+            noise in prop::collection::vec(any::<u8>(), 0..100),
+        ) {
+            let mut bytes = good();
+            for (at, byte) in breaks {
+                let at = at.index(bytes.len());
+                bytes[at] = byte;
+            }
+            bytes.truncate(end.index(bytes.len()) + 1);
+            for bytes in [bytes, noise] {
+                if let Frame::Event(_, What::Commit(commit)) = read(&bytes) {
+                    prop_assert!(commit.ops.first.len() <= OPS_MAX);
+                    prop_assert!(commit.blocks.len() < bytes.len());
+                }
+            }
+        }
+    }
+}
