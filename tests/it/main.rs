@@ -2,6 +2,7 @@
 //! run on demand.
 
 mod architecture;
+mod atproto;
 mod bluesky;
 mod bridges;
 mod cli;

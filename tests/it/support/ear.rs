@@ -1,14 +1,15 @@
-//! A feed of Bluesky that is listened to, batch by batch.
+//! A feed that is listened to, batch by batch.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::mpsc::{Receiver, sync_channel};
+use std::time::Duration;
 
 use downtrend::clock;
 use downtrend::feed::bluesky::{Bluesky, Options};
 use downtrend::feed::contract::{Batch, Feed, Outlet, Standing};
 use downtrend::feed::file::Context;
-use downtrend::post::{Cursor, Identity, Reject};
+use downtrend::post::{Cursor, Identity, Post, Reject};
 use downtrend::time::Timestamp;
 
 use super::jetstream::PATIENCE;
@@ -18,8 +19,11 @@ pub(crate) struct Ear {
     batches: Receiver<Batch>,
     /// Told when the feed has ended.
     ended: Receiver<()>,
+    patience: Duration,
+    pub(crate) posts: Vec<Post>,
     /// How often each hashtag came.
     pub(crate) tags: BTreeMap<String, u32>,
+    pub(crate) skipped: u64,
     pub(crate) rejected: BTreeMap<Reject, u64>,
     pub(crate) gaps: Vec<Range<Timestamp>>,
     pub(crate) standings: Vec<Standing>,
@@ -28,11 +32,21 @@ pub(crate) struct Ear {
 }
 
 impl Ear {
+    /// A feed of Bluesky.
     pub(crate) fn open(options: &Options, cursor: Option<&Cursor>) -> Self {
-        let context = Context {
+        let feed = Bluesky::new(options, Self::context(), cursor).expect("good options");
+        Self::listen(feed, PATIENCE)
+    }
+
+    /// What feeds are made with here.
+    pub(crate) fn context() -> Context {
+        Context {
             identity: Identity::new([7; 16]),
-        };
-        let feed = Bluesky::new(options, context, cursor).expect("good options");
+        }
+    }
+
+    /// Runs a feed. Whatever a test waits for shall come within `patience`.
+    pub(crate) fn listen(feed: impl Feed + 'static, patience: Duration) -> Self {
         let (outlet, batches) = Outlet::open();
         let (ending, ended) = sync_channel(1);
         std::thread::spawn(move || {
@@ -43,7 +57,10 @@ impl Ear {
         Self {
             batches,
             ended,
+            patience,
+            posts: Vec::new(),
             tags: BTreeMap::new(),
+            skipped: 0,
             rejected: BTreeMap::new(),
             gaps: Vec::new(),
             standings: Vec::new(),
@@ -57,14 +74,18 @@ impl Ear {
         let started = clock::start();
         while !is_so(self) {
             assert!(
-                started.elapsed() < PATIENCE,
-                "no {what}: {:?}",
-                self.standings
+                started.elapsed() < self.patience,
+                "no {what}: {:?} {:?} {:?}",
+                self.standings,
+                self.tags,
+                self.rejected
             );
-            let batch = self.batches.recv_timeout(PATIENCE).expect("a batch");
+            let batch = self.batches.recv_timeout(self.patience).expect("a batch");
             for hashtag in batch.posts.iter().flat_map(|post| &post.hashtags) {
                 *self.tags.entry(hashtag.label.clone()).or_default() += 1;
             }
+            self.posts.extend(batch.posts);
+            self.skipped += batch.skipped;
             for (reject, count) in batch.rejected {
                 *self.rejected.entry(reject).or_default() += count;
             }
@@ -97,6 +118,15 @@ impl Ear {
         self.until("live feed", |ear| ear.standings.contains(&Standing::Live));
     }
 
+    /// Waits until the feed waits, for a reason with these words in it.
+    pub(crate) fn until_waiting(&mut self, words: &str) {
+        self.until(words, |ear| {
+            ear.standings.iter().any(|standing| {
+                matches!(standing, Standing::Waiting { why, .. } if why.contains(words))
+            })
+        });
+    }
+
     /// Hangs up, and waits till the feed has ended.
     pub(crate) fn stop(self) {
         drop(self.batches);
@@ -115,5 +145,11 @@ impl Ear {
 
     pub(crate) fn each_once(&self) -> bool {
         self.tags.values().all(|&times| times == 1)
+    }
+
+    /// These hashtags `tagNUMBER` came once each, and no other.
+    pub(crate) fn has_once(&self, numbers: std::ops::RangeInclusive<u64>) -> bool {
+        let wanted = numbers.map(|number| (format!("tag{number}"), 1));
+        self.tags == wanted.collect()
     }
 }

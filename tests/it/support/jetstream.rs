@@ -7,7 +7,7 @@
 
 mod asked;
 mod event;
-mod wire;
+pub(crate) mod wire;
 
 use std::collections::VecDeque;
 use std::io::Write;

@@ -1,6 +1,7 @@
 //! What the integration tests have in common.
 
 pub(crate) mod ear;
+pub(crate) mod firehose;
 pub(crate) mod http;
 pub(crate) mod jetstream;
 pub(crate) mod peer;

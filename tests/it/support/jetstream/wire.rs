@@ -7,11 +7,11 @@ use std::time::Instant;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 /// A frame's kind: RFC 6455, 5.2.
-pub(super) const TEXT: u8 = 1;
-pub(super) const BINARY: u8 = 2;
-pub(super) const CLOSE: u8 = 8;
-pub(super) const PING: u8 = 9;
-pub(super) const PONG: u8 = 10;
+pub(crate) const TEXT: u8 = 1;
+pub(crate) const BINARY: u8 = 2;
+pub(crate) const CLOSE: u8 = 8;
+pub(crate) const PING: u8 = 9;
+pub(crate) const PONG: u8 = 10;
 /// Frames of clients are small: none is longer than a list of ten thousand authors.
 const FRAME_BYTES_MAX: usize = 10 << 20;
 
@@ -22,8 +22,8 @@ pub(crate) struct Visit {
     pub(crate) query: Vec<(String, String)>,
     pub(crate) user_agent: String,
     pub(crate) at: Instant,
-    pub(super) protocols: String,
-    pub(super) key: String,
+    pub(crate) protocols: String,
+    pub(crate) key: String,
 }
 
 impl Visit {
@@ -33,12 +33,12 @@ impl Visit {
     }
 
     /// The values of a parameter that may stand there often.
-    pub(super) fn values(&self, name: &str) -> impl Iterator<Item = &str> {
+    pub(crate) fn values(&self, name: &str) -> impl Iterator<Item = &str> {
         let pairs = self.query.iter().filter(move |(other, _)| other == name);
         pairs.map(|(_, value)| value.as_str())
     }
 
-    pub(super) fn read(stream: &mut TcpStream) -> Option<Self> {
+    pub(crate) fn read(stream: &mut TcpStream) -> Option<Self> {
         let mut head = Vec::new();
         let mut byte = [0];
         while !head.ends_with(b"\r\n\r\n") {
@@ -80,7 +80,7 @@ fn decoded(text: &str) -> String {
 }
 
 /// An HTTP answer that is no websocket.
-pub(super) fn answer(stream: &mut TcpStream, status: &str, headers: &str, body: &[u8]) {
+pub(crate) fn answer(stream: &mut TcpStream, status: &str, headers: &str, body: &[u8]) {
     let length = body.len();
     let head = format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\n{headers}\r\n");
     // A client that has gone away does not want it.
@@ -88,7 +88,7 @@ pub(super) fn answer(stream: &mut TcpStream, status: &str, headers: &str, body: 
 }
 
 /// From HTTP to websocket.
-pub(super) fn upgrade(stream: &mut TcpStream, visit: &Visit) -> io::Result<()> {
+pub(crate) fn upgrade(stream: &mut TcpStream, visit: &Visit) -> io::Result<()> {
     const PROTOCOL: &str = "xrpc.v1.json";
     let accept = derive_accept_key(visit.key.as_bytes());
     let is_offered = visit.protocols.split(',').any(|one| one.trim() == PROTOCOL);
@@ -105,7 +105,7 @@ pub(super) fn upgrade(stream: &mut TcpStream, visit: &Visit) -> io::Result<()> {
 }
 
 /// A whole frame of a server.
-pub(super) fn frame(kind: u8, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn frame(kind: u8, payload: &[u8]) -> Vec<u8> {
     let length = payload.len();
     let mut bytes = vec![0x80 | kind];
     match (u8::try_from(length), u16::try_from(length)) {
@@ -124,12 +124,12 @@ pub(super) fn frame(kind: u8, payload: &[u8]) -> Vec<u8> {
 }
 
 /// The payload of a close frame.
-pub(super) fn reason(code: u16, words: &str) -> Vec<u8> {
+pub(crate) fn reason(code: u16, words: &str) -> Vec<u8> {
     [&code.to_be_bytes(), words.as_bytes()].concat()
 }
 
 /// The next frame of a client; an error also where it is none.
-pub(super) fn read_frame(stream: &mut TcpStream) -> io::Result<(u8, Vec<u8>)> {
+pub(crate) fn read_frame(stream: &mut TcpStream) -> io::Result<(u8, Vec<u8>)> {
     let mut head = [0; 2];
     stream.read_exact(&mut head)?;
     let mut length = [0; 8];
