@@ -25,8 +25,12 @@ fn options(server: &Firehose) -> Options {
 }
 
 fn listen(options: &Options, cursor: Option<&Cursor>) -> Ear {
+    listen_with(PATIENCE, options, cursor)
+}
+
+fn listen_with(patience: Duration, options: &Options, cursor: Option<&Cursor>) -> Ear {
     let feed = Atproto::new(options, Ear::context(), cursor).expect("good options");
-    Ear::listen(feed, PATIENCE)
+    Ear::listen(feed, patience)
 }
 
 /// That many seconds ago, in milliseconds.
@@ -278,7 +282,9 @@ fn a_server_that_has_forgotten_all_and_says_nothing_more_is_heard_by_its_answers
     server.push(1, 50, ago_ms(1_800));
     server.forget_before(51);
     server.push_message(Some(51), info("Greeting"));
-    let mut ear = listen(&options(&server), Some(&cursor_at(&server, 7, last_ms)));
+    let cursor = cursor_at(&server, 7, last_ms);
+    // It is pinged every ten seconds.
+    let mut ear = listen_with(3 * PATIENCE, &options(&server), Some(&cursor));
     let before = clock::now();
     ear.until("answer to a ping", |ear| ear.heard_until.is_some());
     let [gap] = &ear.gaps[..] else {
