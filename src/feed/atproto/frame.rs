@@ -421,7 +421,7 @@ pub(super) mod tests {
         assert_eq!(reject(&message(1, "#commit", &no_place)), Reject::Shape);
         let before_all = with(body, "seq", Ipld::Integer(-1));
         assert_eq!(reject(&message(1, "#commit", &before_all)), Reject::Shape);
-        let deep = [&[0xa1, 0x61, b'x'][..], &[0x81; 1_000_000], &[0]].concat();
+        let deep = [&[0xa1, 0x61, b'x'][..], &vec![0x81; 1_000_000], &[0]].concat();
         assert_eq!(reject(&deep), Reject::Depth);
     }
 

@@ -502,7 +502,7 @@ pub(super) mod tests {
         assert_eq!(read(b"\x65hello"), Err(Reject::Shape));
         assert_eq!(read(b"\xa1\x64text\x62\xff\xfe"), Err(Reject::Utf8));
         assert_eq!(read(b"\xa1\x65words\x61x"), Err(Reject::Text));
-        let deep = [b"\xa1\x64deep", &[0x81; 100_000][..], b"\x00"].concat();
+        let deep = [&b"\xa1\x64deep"[..], &vec![0x81; 100_000], b"\x00"].concat();
         assert_eq!(read(&deep), Err(Reject::Depth));
         assert_eq!(
             read(&vec![0xa0; RECORD_BYTES_MAX + 1]),
