@@ -499,7 +499,6 @@ mod tests {
     fn feed(host: &str, cursor: Option<&Cursor>) -> Result<Atproto, Error> {
         let context = Context {
             identity: Identity::new([0; 16]),
-            now: Timestamp::FIRST,
         };
         Atproto::new(&options(host), context, cursor)
     }
