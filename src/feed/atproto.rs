@@ -197,18 +197,19 @@ impl Atproto {
         let end = loop {
             tokio::select! {
                 biased;
-                () = basket.due() => match basket.hand_over() {
-                    Ok(held_up) => socket.excuse(held_up),
-                    Err(Closed) => break Err(Closed),
-                },
+                () = basket.due() => {}
                 heard = socket.next() => match self.hear(heard, &mut session, basket) {
                     Some(end) => break Ok(end),
-                    None if basket.is_full() => match basket.hand_over() {
-                        Ok(held_up) => socket.excuse(held_up),
-                        Err(Closed) => break Err(Closed),
-                    },
-                    None => {}
+                    None if basket.is_full() => {}
+                    None => continue,
                 },
+            }
+            match basket.hand_over() {
+                Ok(held_up) => {
+                    socket.excuse(held_up);
+                    session.excuse(held_up);
+                }
+                Err(Closed) => break Err(Closed),
             }
         };
         socket.close().await;
@@ -404,9 +405,15 @@ impl Session {
         }
     }
 
+    /// Time in which we did not listen is no silence of the server, and may have left us behind.
+    fn excuse(&mut self, duration: Duration) {
+        self.message_at += duration;
+        self.is_prompt &= duration < LAG;
+    }
+
     /// Whether the server has shown that it lives, long after its last message.
     fn is_quiet(&self) -> bool {
-        self.alive_at.duration_since(self.message_at) >= QUIET_AFTER
+        self.alive_at.saturating_duration_since(self.message_at) >= QUIET_AFTER
     }
 
     fn lived(&self) -> Duration {

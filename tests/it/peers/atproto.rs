@@ -382,7 +382,11 @@ fn a_run_on_a_pds_that_is_killed_and_started_again_counts_each_post_once() {
     has_counted(&second, 30);
     let summary = second.stop_and_read(PATIENCE);
     assert_eq!(
-        [&summary["posts_counted"], &summary["duplicates"], &summary["late"]],
+        [
+            &summary["posts_counted"],
+            &summary["duplicates"],
+            &summary["late"]
+        ],
         [&json!(15), &json!(0), &json!(0)],
         "{summary}"
     );

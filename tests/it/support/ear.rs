@@ -121,9 +121,9 @@ impl Ear {
     /// Waits until the feed waits, for a reason with these words in it.
     pub(crate) fn until_waiting(&mut self, words: &str) {
         self.until(words, |ear| {
-            ear.standings.iter().any(|standing| {
-                matches!(standing, Standing::Waiting { why, .. } if why.contains(words))
-            })
+            ear.standings.iter().any(
+                |standing| matches!(standing, Standing::Waiting { why, .. } if why.contains(words)),
+            )
         });
     }
 
