@@ -191,7 +191,7 @@ impl Atproto {
         let connecting = Box::pin(Socket::connect(&url, &self.manners));
         let mut socket = match basket.during(connecting).await? {
             Ok(socket) => socket,
-            Err(error) => return Ok((error.setback(), error.in_words())),
+            Err(error) => return Ok((self.refused(&error, basket), error.in_words())),
         };
         let mut session = self.begin(seq.is_some(), basket);
         let end = loop {
@@ -215,6 +215,20 @@ impl Atproto {
         socket.close().await;
         self.hosts.delivered(session.lived());
         end
+    }
+
+    /// What a connection that was not made means for the next one.
+    fn refused(&mut self, error: &websocket::Error, basket: &mut Basket) -> Setback {
+        match error {
+            // Most servers say so in the stream.
+            websocket::Error::Answer {
+                status: 400, words, ..
+            } if words.contains(frame::FUTURE_CURSOR) => {
+                self.go_to(None, Timestamp::FIRST, basket);
+                Setback::Failed
+            }
+            _ => error.setback(),
+        }
     }
 
     /// A connection is open. One without a number begins now: what came before is not heard any more.

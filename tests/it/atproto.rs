@@ -322,6 +322,23 @@ fn a_cursor_in_the_future_of_a_server_is_a_gap_up_to_the_moment_it_goes_on_live(
 }
 
 #[test]
+fn a_cursor_that_is_refused_before_there_is_a_stream_is_a_gap_and_no_end() {
+    let server = Firehose::start();
+    server.next_visit(Manner::Answer(
+        "400 Bad Request",
+        String::new(),
+        r#"{"error":"FutureCursor","message":"Cursor in the future."}"#,
+    ));
+    let last_ms = ago_ms(3_600);
+    let mut ear = listen(&options(&server), Some(&cursor_at(&server, 1_000, last_ms)));
+    ear.until_live();
+    assert_eq!(ear.gaps.len(), 1, "{:?}", ear.gaps);
+    assert_eq!(ear.gaps[0].start, at(last_ms));
+    assert_eq!(asked(&server, 2), [Some(1_000), None]);
+    ear.stop();
+}
+
+#[test]
 fn a_server_that_counts_anew_and_does_not_say_so_is_noticed_by_its_first_number() {
     let server = Firehose::start();
     server.forgive_the_future();
