@@ -142,12 +142,16 @@ pub fn run(
     };
     let mut seen_until = None;
     let mut committed = Committed::default();
+    let mut reached = Vec::new();
     while let Some((feed, mut batch)) = inlet.next_batch() {
         for post in &batch.posts {
             record(feed, post, tracker, ledger, &mut summary)?;
         }
         note(feed, &mut batch, tracker, &mut summary, watcher);
-        tracker.admit(ledger.tracks(&tracker.unknown())?);
+        let reached_before = std::mem::replace(&mut reached, reach(tracker));
+        if reached != reached_before {
+            tracker.admit(ledger.tracks(&tracker.unknown())?);
+        }
         let tick = tracker.advance();
         summary.see(&tick);
         let is_new_minute = tracker.is_live() && summary.watermark > seen_until;
@@ -170,6 +174,14 @@ pub fn run(
     }
     end_listening(tracker, ledger, &mut summary)?;
     Ok(summary)
+}
+
+/// How far each feed has come: as long as that stays, no minute closes.
+fn reach(tracker: &Tracker) -> Vec<(FeedId, Option<Minute>, bool)> {
+    let feeds = tracker.feeds();
+    feeds
+        .map(|(feed, progress)| (feed, progress.newest, progress.running && !progress.deaf))
+        .collect()
 }
 
 /// What is durable of each feed, so that a batch that brings nothing new costs nothing.

@@ -58,13 +58,15 @@ pub enum Item<'a> {
 pub enum Reject {
     /// Not JSON, or JSON that ends in the middle.
     Json,
+    /// Not CBOR, or blocks that are no CAR, or either that ends in the middle.
+    Cbor,
     /// Not UTF-8.
     Utf8,
-    /// JSON nested deeper than the reader follows.
+    /// JSON or CBOR nested deeper than the reader follows.
     Depth,
-    /// A line longer than the cap.
+    /// A line, a message or a record longer than the cap.
     TooLong,
-    /// JSON, but of no shape we know.
+    /// JSON or CBOR, but of no shape we know.
     Shape,
     /// A post without an id.
     Id,
@@ -78,8 +80,9 @@ pub enum Reject {
 
 impl Reject {
     /// Every reason, in the order in which they are shown.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Json,
+        Self::Cbor,
         Self::Utf8,
         Self::Depth,
         Self::TooLong,
@@ -94,6 +97,7 @@ impl Reject {
     pub fn name(self) -> &'static str {
         match self {
             Self::Json => "json",
+            Self::Cbor => "cbor",
             Self::Utf8 => "utf8",
             Self::Depth => "depth",
             Self::TooLong => "too_long",
@@ -109,10 +113,11 @@ impl Reject {
     pub fn about(self) -> &'static str {
         match self {
             Self::Json => "not JSON, or cut off",
+            Self::Cbor => "not CBOR or CAR, or cut off",
             Self::Utf8 => "not UTF-8",
             Self::Depth => "nested too deep",
-            Self::TooLong => "longer than the line cap",
-            Self::Shape => "JSON of no known shape",
+            Self::TooLong => "longer than the cap",
+            Self::Shape => "of no known shape",
             Self::Id => "a post without an id",
             Self::Text => "a post without a text",
             Self::Time => "a post without a readable time",

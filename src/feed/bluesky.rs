@@ -229,18 +229,19 @@ impl Bluesky {
         let end = loop {
             tokio::select! {
                 biased;
-                () = basket.due() => match basket.hand_over() {
-                    Ok(held_up) => socket.excuse(held_up),
-                    Err(Closed) => break Err(Closed),
-                },
+                () = basket.due() => {}
                 heard = socket.next() => match self.hear(heard, &mut session, basket) {
                     Some(end) => break Ok(end),
-                    None if basket.is_full() => match basket.hand_over() {
-                        Ok(held_up) => socket.excuse(held_up),
-                        Err(Closed) => break Err(Closed),
-                    },
-                    None => {}
+                    None if basket.is_full() => {}
+                    None => continue,
                 },
+            }
+            match basket.hand_over() {
+                Ok(held_up) => {
+                    socket.excuse(held_up);
+                    session.excuse(held_up);
+                }
+                Err(Closed) => break Err(Closed),
             }
         };
         socket.close().await;
@@ -290,6 +291,7 @@ impl Bluesky {
             is_outdated: false,
             is_prompt: !resumes,
             delivers_since: None,
+            readable_at: clock::start(),
         }
     }
 
@@ -332,10 +334,12 @@ impl Bluesky {
                 return Some((Setback::Failed, fit_to_show(&why)));
             }
             wire::Frame::Info { name } => {
+                session.readable_at = clock::start();
                 session.is_outdated |= name == wire::OUTDATED_CURSOR;
                 basket.take(frame, now);
             }
             wire::Frame::Event { seq, time_us } => {
+                session.readable_at = clock::start();
                 let position = Position {
                     protocol: self.protocol,
                     host: self.hosts.current().to_owned(),
@@ -346,9 +350,23 @@ impl Bluesky {
                     self.take(frame, position, session, now, basket);
                 }
             }
-            wire::Frame::Unreadable => basket.take(frame, now),
+            wire::Frame::Unreadable => {
+                basket.take(frame, now);
+                return self.out_of_patience(session);
+            }
         }
         None
+    }
+
+    /// Whether nothing that can be read has come for as long as a silent connection would be borne: everybody else
+    /// would wait for a peer that babbles.
+    fn out_of_patience(&self, session: &Session) -> Option<(Setback, String)> {
+        let patience = self.manners.idle_after?;
+        (session.readable_at.elapsed() > patience).then(|| {
+            let (host, seconds) = (self.hosts.current(), patience.as_secs_f64());
+            let why = format!("hear from {host}: nothing that can be read for {seconds} s");
+            (Setback::Failed, fit_to_show(&why))
+        })
     }
 
     /// Whether the event was heard before. The first one after a resume is the one at the cursor; an earlier one
@@ -415,6 +433,15 @@ struct Session {
     is_prompt: bool,
     /// When the first message came.
     delivers_since: Option<Instant>,
+    /// When the last message came that could be read.
+    readable_at: Instant,
+}
+
+impl Session {
+    /// Time in which we did not listen is no silence of the peer.
+    fn excuse(&mut self, duration: Duration) {
+        self.readable_at += duration;
+    }
 }
 
 impl Feed for Bluesky {
@@ -544,6 +571,16 @@ mod wire {
         seq: Option<u64>,
         #[serde(borrow)]
         time: Cow<'a, str>,
+        /// When this host saw it: what a cursor of time means. Servers of the first weeks leave it out.
+        #[serde(borrow, rename = "witnessedAt")]
+        witnessed_at: Option<Cow<'a, str>>,
+    }
+
+    impl Payload<'_> {
+        fn seen_at(&self) -> Option<Timestamp> {
+            let time = self.witnessed_at.as_ref().unwrap_or(&self.time);
+            time.parse().ok()
+        }
     }
 
     /// What a frame is.
@@ -572,8 +609,8 @@ mod wire {
             (Some(payload), _) if payload.kind.ends_with("#info") => Frame::Info {
                 name: payload.name.into_owned(),
             },
-            (Some(payload), _) => match (payload.seq, payload.time.parse::<Timestamp>()) {
-                (Some(seq), Ok(time)) => Frame::Event {
+            (Some(payload), _) => match (payload.seq, payload.seen_at()) {
+                (Some(seq), Some(time)) => Frame::Event {
                     seq: Some(seq),
                     time_us: time.as_millis() * 1_000,
                 },

@@ -11,7 +11,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use crate::post::{Cursor, Post, Reject};
 use crate::time::Timestamp;
 
-/// Batches that wait for the loop; two, so that reading and counting overlap, and no more is lost to a kill.
+/// Batches of a feed that wait for the loop; two, so that reading and counting overlap, and no more is lost to a kill.
 const BATCHES_WAITING_MAX: usize = 2;
 /// Things read that one batch holds; a page is never split, so it may hold a page more.
 pub const BATCH_ITEMS_MAX: u64 = 4_096;
@@ -131,7 +131,10 @@ impl Batch {
 
 /// Where a feed's batches go.
 #[derive(Debug)]
-pub struct Outlet(SyncSender<Batch>);
+pub struct Outlet {
+    batches: SyncSender<Batch>,
+    bell: Option<SyncSender<()>>,
+}
 
 /// The loop has stopped reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -140,13 +143,26 @@ pub struct Closed;
 impl Outlet {
     /// An outlet, and the end that the loop reads from.
     pub fn open() -> (Self, Receiver<Batch>) {
-        let (sender, receiver) = sync_channel(BATCHES_WAITING_MAX);
-        (Self(sender), receiver)
+        let (batches, receiver) = sync_channel(BATCHES_WAITING_MAX);
+        let bell = None;
+        (Self { batches, bell }, receiver)
+    }
+
+    /// An outlet that rings after each batch, for a loop that waits for several feeds at once.
+    pub fn open_with_bell(bell: SyncSender<()>) -> (Self, Receiver<Batch>) {
+        let (mut outlet, receiver) = Self::open();
+        outlet.bell = Some(bell);
+        (outlet, receiver)
     }
 
     /// Hands a batch over, waiting while the loop is behind.
     pub fn send(&self, batch: Batch) -> Result<(), Closed> {
-        self.0.send(batch).map_err(|_| Closed)
+        self.batches.send(batch).map_err(|_| Closed)?;
+        if let Some(bell) = &self.bell {
+            // A bell that is full rings already; that nobody listens is told when the next batch is sent.
+            let (Ok(()) | Err(_)) = bell.try_send(());
+        }
+        Ok(())
     }
 }
 

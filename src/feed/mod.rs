@@ -5,6 +5,7 @@
 //! why something is none. Adding a kind is one file and one row of [`KINDS`]; everything that lists kinds reads it.
 
 pub mod archive;
+pub mod atproto;
 pub mod bluesky;
 pub mod contract;
 pub mod file;
@@ -70,7 +71,13 @@ pub struct LiveFeed {
 }
 
 /// Every kind.
-pub const KINDS: &[Kind] = &[file::KIND, bluesky::KIND, mastodon::KIND, syndication::KIND];
+pub const KINDS: &[Kind] = &[
+    file::KIND,
+    bluesky::KIND,
+    atproto::KIND,
+    mastodon::KIND,
+    syndication::KIND,
+];
 
 /// The kind with this name.
 pub fn kind(name: &str) -> Option<&'static Kind> {

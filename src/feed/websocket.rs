@@ -18,21 +18,22 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
-use jiff::fmt::rfc2822::DateTimeParser;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::client::ClientRequestBuilder;
-use tokio_tungstenite::tungstenite::http::{HeaderMap, StatusCode, Uri, header};
+use tokio_tungstenite::tungstenite::http::{HeaderMap, StatusCode, Uri};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Bytes, Error as WireError, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async_tls_with_config};
 
 use self::hosts::Setback;
+use super::http::wait;
 use crate::clock;
 use crate::post::Reject;
 use crate::time::Timestamp;
 
-/// Bytes of a message, and of each frame of it; a post of Bluesky has a few thousand.
+/// Bytes of a message, and of each frame of it, unless its feed has more to hear; a post of Bluesky has a few
+/// thousand.
 pub const MESSAGE_BYTES_MAX: usize = 1 << 20;
 /// Bytes that may wait to be written; we write pings, pongs and one request.
 const WRITE_BUFFER_BYTES_MAX: usize = 64 << 10;
@@ -40,8 +41,6 @@ const WRITE_BUFFER_BYTES_MAX: usize = 64 << 10;
 const WRITE_BUFFER_BYTES: usize = 4 << 10;
 /// How long a farewell may take; a stop takes less than a second in all.
 const CLOSE_WITHIN: Duration = Duration::from_millis(200);
-/// The longest wait that a server can ask for.
-const TOLD_WAIT_MAX: Duration = Duration::from_hours(1);
 /// Letters of a server's words that we repeat.
 const WORDS_CHARS_MAX: usize = 200;
 const USER_AGENT: &str = concat!("downtrend/", env!("CARGO_PKG_VERSION"));
@@ -59,6 +58,8 @@ pub struct Manners {
     pub dead_after: Duration,
     /// A connection that has brought no message for so long is given up, even if the peer lives; none waits for ever.
     pub idle_after: Option<Duration>,
+    /// Bytes of a message, and of each frame of it; a longer one ends the connection.
+    pub message_bytes_max: usize,
 }
 
 impl Default for Manners {
@@ -69,6 +70,7 @@ impl Default for Manners {
             ping_every: Duration::from_secs(25),
             dead_after: Duration::from_mins(1),
             idle_after: None,
+            message_bytes_max: MESSAGE_BYTES_MAX,
         }
     }
 }
@@ -224,7 +226,7 @@ impl Socket {
     pub async fn connect(url: &Uri, manners: &Manners) -> Result<Self, Error> {
         let host = url.host().unwrap_or_default().to_owned();
         let within = manners.connect_within;
-        let stream = timeout(within, open(url, &host, manners.allow_private))
+        let stream = timeout(within, open(url, &host, manners))
             .await
             .map_err(|_| Error::Slow {
                 host: host.clone(),
@@ -320,13 +322,13 @@ impl Socket {
 async fn open(
     url: &Uri,
     host: &str,
-    allow_private: bool,
+    manners: &Manners,
 ) -> Result<WebSocketStream<MaybeTlsStream<TcpStream>>, Error> {
-    let tcp = reach(url, host, allow_private).await?;
+    let tcp = reach(url, host, manners.allow_private).await?;
     let request = ClientRequestBuilder::new(url.clone()).with_header("User-Agent", USER_AGENT);
     let config = WebSocketConfig::default()
-        .max_message_size(Some(MESSAGE_BYTES_MAX))
-        .max_frame_size(Some(MESSAGE_BYTES_MAX))
+        .max_message_size(Some(manners.message_bytes_max))
+        .max_frame_size(Some(manners.message_bytes_max))
         .write_buffer_size(WRITE_BUFFER_BYTES)
         .max_write_buffer_size(WRITE_BUFFER_BYTES_MAX);
     match client_async_tls_with_config(request, tcp, Some(config), None).await {
@@ -396,52 +398,30 @@ pub fn fit_to_show(words: &str) -> String {
     visible.take(WORDS_CHARS_MAX).collect()
 }
 
-/// How long `Retry-After` tells us to wait, in seconds or till a date (RFC 9110, 10.2.3), at most [`TOLD_WAIT_MAX`];
-/// none if it says neither.
+/// How long an answer's headers tell us to stay away; none if they say nothing. The forms are those of [`wait::told`].
 fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
-    let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
-    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let wait = if is_number {
-        text.parse().map_or(TOLD_WAIT_MAX, Duration::from_secs)
-    } else {
-        let date = DateTimeParser::new()
-            .relaxed_weekday(true)
-            .parse_timestamp(text)
-            .ok()?;
-        let millis = date.as_millisecond() - now.as_millis();
-        Duration::from_millis(u64::try_from(millis).unwrap_or(0))
-    };
-    Some(wait.min(TOLD_WAIT_MAX))
+    wait::told(headers, now).map(|until| wait::until(until, now))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn told(value: &str) -> Option<Duration> {
-        let now = "2026-11-22T07:00:00Z".parse().expect("a time");
-        let mut headers = HeaderMap::new();
-        headers.insert(header::RETRY_AFTER, value.parse().expect("a header"));
-        retry_after(&headers, now)
-    }
-
     #[test]
-    fn a_time_to_wait_is_read_in_seconds_or_as_a_date_and_capped() {
-        assert_eq!(told("7"), Some(Duration::from_secs(7)));
-        assert_eq!(
-            told("Sun, 22 Nov 2026 07:02:00 GMT"),
-            Some(Duration::from_mins(2))
-        );
-        assert_eq!(told("Sun, 22 Nov 2026 06:00:00 GMT"), Some(Duration::ZERO));
-        for absurd in [
-            "3601",
-            "99999999999999999999999",
-            "Fri, 22 Nov 2999 07:00:00 GMT",
+    fn a_time_to_wait_is_obeyed_in_every_form_that_servers_write() {
+        let now = "2026-11-22T07:00:00Z".parse().expect("a time");
+        for (name, value, seconds) in [
+            ("retry-after", "7", Some(7)),
+            ("retry-after", "Sun, 22 Nov 2026 07:02:00 GMT", Some(120)),
+            ("x-ratelimit-reset", "2026-11-22T07:00:30.000Z", Some(30)),
+            ("retry-after", "Sun, 22 Nov 2026 06:00:00 GMT", Some(1)),
+            ("retry-after", "99999999999999999999999", Some(3_600)),
+            ("retry-after", "soon", None),
         ] {
-            assert_eq!(told(absurd), Some(TOLD_WAIT_MAX), "{absurd}");
-        }
-        for nonsense in ["", "-5", "soon", "1.5"] {
-            assert_eq!(told(nonsense), None, "{nonsense}");
+            let mut headers = HeaderMap::new();
+            headers.insert(name, value.parse().expect("a header"));
+            let told = retry_after(&headers, now);
+            assert_eq!(told, seconds.map(Duration::from_secs), "{name}: {value}");
         }
     }
 

@@ -1,105 +1,16 @@
 //! The feed of Bluesky against a server that cuts, refuses, stalls and forgets.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
-use std::sync::mpsc::Receiver;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use downtrend::clock;
-use downtrend::feed::bluesky::{Bluesky, Options, Protocol};
-use downtrend::feed::contract::{Batch, Feed, Outlet, Standing};
-use downtrend::feed::file::Context;
-use downtrend::post::{Cursor, Identity, Reject};
+use downtrend::feed::bluesky::{Options, Protocol};
+use downtrend::feed::contract::Standing;
+use downtrend::post::{Cursor, Reject};
 use downtrend::time::Timestamp;
 
-use super::support::jetstream::{Jetstream, Manner, PATIENCE, Visit};
-
-/// A running feed, and all it has handed over.
-struct Ear {
-    batches: Receiver<Batch>,
-    thread: JoinHandle<()>,
-    /// How often each hashtag came.
-    tags: BTreeMap<String, u32>,
-    rejected: BTreeMap<Reject, u64>,
-    gaps: Vec<Range<Timestamp>>,
-    standings: Vec<Standing>,
-    cursor: Option<Cursor>,
-    heard_until: Option<Timestamp>,
-}
-
-impl Ear {
-    fn open(options: &Options, cursor: Option<&Cursor>) -> Self {
-        let context = Context {
-            identity: Identity::new([7; 16]),
-        };
-        let feed = Bluesky::new(options, context, cursor).expect("good options");
-        let (outlet, batches) = Outlet::open();
-        Self {
-            batches,
-            thread: std::thread::spawn(move || Box::new(feed).run(outlet)),
-            tags: BTreeMap::new(),
-            rejected: BTreeMap::new(),
-            gaps: Vec::new(),
-            standings: Vec::new(),
-            cursor: None,
-            heard_until: None,
-        }
-    }
-
-    /// Takes batches until something is so.
-    fn until(&mut self, what: &str, is_so: impl Fn(&Self) -> bool) {
-        let started = clock::start();
-        while !is_so(self) {
-            assert!(
-                started.elapsed() < PATIENCE,
-                "no {what}: {:?}",
-                self.standings
-            );
-            let batch = self.batches.recv_timeout(PATIENCE).expect("a batch");
-            assert!(
-                self.heard_until <= batch.heard_until,
-                "it went back in time"
-            );
-            for hashtag in batch.posts.iter().flat_map(|post| &post.hashtags) {
-                *self.tags.entry(hashtag.label.clone()).or_default() += 1;
-            }
-            for (reject, count) in batch.rejected {
-                *self.rejected.entry(reject).or_default() += count;
-            }
-            self.gaps.extend(batch.gaps);
-            self.standings.extend(batch.standing);
-            self.cursor = batch.cursor;
-            self.heard_until = batch.heard_until;
-        }
-    }
-
-    fn until_tags(&mut self, numbers: std::ops::RangeInclusive<u64>) {
-        let wanted: Vec<String> = numbers.map(|number| format!("tag{number}")).collect();
-        self.until("posts", |ear| {
-            wanted.iter().all(|tag| ear.tags.contains_key(tag))
-        });
-    }
-
-    fn until_live(&mut self) {
-        self.until("live feed", |ear| ear.standings.contains(&Standing::Live));
-    }
-
-    fn stop(self) {
-        let started = clock::start();
-        drop(self.batches);
-        self.thread.join().expect("the feed never panics");
-        assert!(
-            started.elapsed() < Duration::from_secs(1),
-            "a stop takes {:?}",
-            started.elapsed()
-        );
-    }
-
-    fn each_once(&self) -> bool {
-        self.tags.values().all(|&times| times == 1)
-    }
-}
+use super::support::ear::Ear;
+use super::support::jetstream::{After, End, Jetstream, Manner, Visit};
 
 fn options(servers: &[&Jetstream]) -> Options {
     Options {
@@ -132,7 +43,7 @@ fn cursor_after(server: &Jetstream, seq: u64, time_us: i64, options: &Options) -
 #[test]
 fn after_a_cut_it_goes_on_without_loss_and_without_repeat() {
     let server = Jetstream::start();
-    server.next_visit(Manner::CutAfter(4));
+    server.next_visit(Manner::Ends(After::Frames(4), End::Cut));
     let mut ear = Ear::open(&options(&[&server]), None);
     ear.until_live();
     for number in 1..=10 {
@@ -157,7 +68,7 @@ fn after_a_cut_it_goes_on_without_loss_and_without_repeat() {
 #[test]
 fn on_another_host_it_goes_on_by_time() {
     let (first, second) = (Jetstream::start(), Jetstream::start());
-    first.next_visit(Manner::CutAfter(3));
+    first.next_visit(Manner::Ends(After::Frames(3), End::Cut));
     for _ in 0..9 {
         first.next_visit(Manner::Answer("500 Internal Server Error", "", ""));
     }
@@ -193,6 +104,44 @@ fn a_silent_peer_is_noticed_and_left() {
     });
     assert_eq!(ear.heard_until, None, "nothing was heard");
     server.visits(2);
+    ear.stop();
+}
+
+#[test]
+fn a_peer_that_only_babbles_is_left() {
+    let server = Jetstream::start();
+    server.next_visit(Manner::Babble("{\"$type\":\"message\", and so on"));
+    let options = Options {
+        idle_after: Duration::from_millis(300),
+        ..options(&[&server])
+    };
+    let mut ear = Ear::open(&options, None);
+    ear.until("wait", |ear| {
+        ear.standings.iter().any(|standing| {
+            matches!(standing, Standing::Waiting { why, .. } if why.contains("nothing that can be read for 0.3 s"))
+        })
+    });
+    assert_eq!(ear.heard_until, None, "nothing was heard");
+    assert!(ear.rejected[&Reject::Json] > 0);
+    server.visits(2);
+    ear.stop();
+}
+
+#[test]
+fn a_connection_torn_in_the_middle_of_a_frame_is_one_that_was_cut() {
+    let server = Jetstream::start();
+    for end in [End::Torn, End::Farewell] {
+        server.next_visit(Manner::Ends(After::Frames(2), end));
+    }
+    let mut ear = Ear::open(&options(&[&server]), None);
+    ear.until_live();
+    for number in 1..=6 {
+        server.push(number, number, ago_us(0));
+    }
+    ear.until_tags(1..=6);
+    assert!(ear.each_once() && ear.rejected.is_empty(), "{:?}", ear.tags);
+    let asked: Vec<_> = server.visits(3).iter().map(Visit::cursor).collect();
+    assert_eq!(asked, [None, Some(2), Some(3)]);
     ear.stop();
 }
 
@@ -371,7 +320,7 @@ fn a_private_address_is_not_connected_to_unless_that_is_allowed() {
 #[test]
 fn the_first_protocol_goes_on_a_little_before_its_last_time() {
     let server = Jetstream::start();
-    server.next_visit(Manner::CutAfter(2));
+    server.next_visit(Manner::Ends(After::Frames(2), End::Cut));
     let options = Options {
         protocol: Protocol::V1,
         ..options(&[&server])

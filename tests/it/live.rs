@@ -1,77 +1,28 @@
-//! The whole program on a live feed: it counts as the feed speaks, stops when told, and goes on where it stopped.
+//! The whole program on live feeds: it counts as a feed speaks, stops when told, goes on where it stopped; and feeds
+//! that hang, lie or flood leave the others as they are.
 
 use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use serde_json::Value;
 
-use super::support::jetstream::{Jetstream, PATIENCE};
-use super::support::{Place, post, posts, stderr};
+use super::support::jetstream::{Jetstream, Manner, PATIENCE};
+use super::support::program::{self, Program};
+use super::support::{Place, post, posts, report};
 use downtrend::clock;
 
-fn start(place: &Place) -> Child {
-    command(place, &[]).spawn().expect("the program runs")
-}
-
-/// `run` with what it is to read, its standard input and output in our hands.
-fn command(place: &Place, feeds: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_downtrend"));
-    command
-        .current_dir(place.path("."))
-        .args(["run", "--json"])
-        .args(feeds)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null());
-    command
-}
-
-/// Asks the database, as any reader may while it is written to, until its feeds look as they should.
-fn wait_for(place: &Place, is_there: impl Fn(&Value) -> bool) {
-    let started = clock::start();
-    loop {
-        let output = place.run(&["feeds", "--json"]);
-        let shown: Option<Value> = serde_json::from_slice(&output.stdout).ok();
-        if shown
-            .as_ref()
-            .is_some_and(|shown| is_there(&shown["feeds"]))
-        {
-            return;
-        }
-        assert!(started.elapsed() < PATIENCE, "it never came: {shown:?}");
-    }
-}
-
-/// Waits until so many posts are counted of the first feed.
-fn wait_for_posts(place: &Place, posts: u64) {
-    wait_for(place, |feeds| feeds[0]["posts"] == posts);
-}
-
-/// Tells it to stop as a service manager does.
-fn terminate(child: &Child) {
-    let told = Command::new("kill").arg(child.id().to_string()).status();
-    assert!(told.expect("kill runs").success());
-}
-
-/// Stops it and reads its summary.
-fn stop(child: Child) -> Value {
-    terminate(&child);
-    let output = child.wait_with_output().expect("it ends");
-    assert!(output.status.success(), "it stops in good order");
-    serde_json::from_slice(&output.stdout).expect("JSON")
+/// A table of the configuration for a feed of this server.
+fn table(server: &Jetstream, more: &str) -> String {
+    let url = server.url();
+    format!("[[feed]]\nkind = \"bluesky\"\nhosts = [\"{url}\"]\nallow_private = true\n{more}\n")
 }
 
 #[test]
 fn a_live_run_counts_stops_and_goes_on_where_it_stopped() {
     let server = Jetstream::start();
     let place = Place::new();
-    place.write(
-        "downtrend.toml",
-        format!(
-            "[[feed]]\nkind = \"bluesky\"\nhosts = [\"{}\"]\nallow_private = true\n",
-            server.url()
-        ),
-    );
+    place.write("downtrend.toml", table(&server, ""));
     let now_us = clock::now().as_millis() * 1_000;
     let push = |numbers: std::ops::Range<u64>| {
         for number in numbers {
@@ -79,10 +30,10 @@ fn a_live_run_counts_stops_and_goes_on_where_it_stopped() {
             server.push(number, number + 1, now_us + offset);
         }
     };
-    let first = start(&place);
+    let first = Program::start(&place, &["--json"]);
     server.visits(1);
     push(0..40);
-    wait_for_posts(&place, 40);
+    first.until(PATIENCE, |counted| counted.values().eq([&40]));
     let feed = &place.json(&["feeds"])["feeds"][0];
     assert_eq!(
         (&feed["state"], &feed["configured"]),
@@ -92,14 +43,14 @@ fn a_live_run_counts_stops_and_goes_on_where_it_stopped() {
         feed["lag_ms"].is_u64() && feed["cursor_age_ms"].is_u64(),
         "{feed}"
     );
-    let summary = stop(first);
+    let summary = first.stop_and_read(PATIENCE);
     assert_eq!(place.json(&["feeds"])["feeds"][0]["state"], "stopped");
     assert_eq!(summary["posts_counted"], 40, "{summary}");
 
     push(40..60);
-    let second = start(&place);
-    wait_for_posts(&place, 60);
-    let summary = stop(second);
+    let second = Program::start(&place, &["--json"]);
+    second.until(PATIENCE, |counted| counted.values().eq([&60]));
+    let summary = second.stop_and_read(PATIENCE);
     assert_eq!(
         summary["posts_counted"], 20,
         "what came while it was stopped: {summary}"
@@ -112,14 +63,14 @@ fn a_live_run_counts_stops_and_goes_on_where_it_stopped() {
 #[test]
 fn a_line_on_standard_input_is_counted_while_the_next_one_is_awaited() {
     let place = Place::new();
-    let mut child = command(&place, &["-"]).spawn().expect("the program runs");
-    let mut input = child.stdin.take().expect("it is piped");
+    let mut program = Program::start(&place, &["--json", "-"]);
+    let mut input = program.input();
     for (number, so_far) in [(1, 1), (2, 2)] {
         let line = post(1, number, number, "#one");
         input.write_all(line.as_bytes()).expect("it listens");
-        wait_for_posts(&place, so_far);
+        program.until(PATIENCE, |counted| counted.values().eq([&so_far]));
     }
-    let summary = stop(child);
+    let summary = program.stop_and_read(PATIENCE);
     assert_eq!(summary["posts_counted"], 2, "{summary}");
     drop(input);
 }
@@ -135,14 +86,10 @@ fn a_named_pipe_is_read_once_even_into_a_database_that_holds_something() {
     let pipe = place.path("pipe");
     let made = Command::new("mkfifo").arg(&pipe).status();
     assert!(made.expect("mkfifo runs").success());
-    let child = command(&place, &["pipe"])
-        .spawn()
-        .expect("the program runs");
+    let program = Program::start(&place, &["--json", "pipe"]);
     // Opening it waits until the program does.
     std::fs::write(&pipe, posts((3..9).map(|n| (n, u64::from(n), 1, "#one")))).expect("it reads");
-    let output = child.wait_with_output().expect("it ends");
-    assert!(output.status.success(), "{}", stderr(&output));
-    let summary: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let summary: Value = serde_json::from_str(&program.end(PATIENCE)).expect("JSON");
     assert_eq!(summary["posts_counted"], 6, "{summary}");
 }
 
@@ -150,24 +97,16 @@ fn a_named_pipe_is_read_once_even_into_a_database_that_holds_something() {
 fn beside_a_live_feed_standard_input_is_one_too() {
     let place = Place::new();
     // An address of this machine is refused here: as silent as a feed can be.
-    let mut child = command(&place, &["bluesky:ws://127.0.0.1:1", "-"]);
-    let mut child = child.spawn().expect("the program runs");
-    let mut input = child.stdin.take().expect("it is piped");
+    let mut program = Program::start(&place, &["--json", "bluesky:ws://127.0.0.1:1", "-"]);
+    let mut input = program.input();
     let line = format!(
         "{{\"id\":\"x\",\"ts\":\"{}\",\"text\":\"#one\"}}\n",
         clock::now()
     );
     input.write_all(line.as_bytes()).expect("it listens");
-    wait_for(&place, |feeds| {
-        feeds.as_array().is_some_and(|feeds| {
-            feeds
-                .iter()
-                .any(|feed| feed["kind"] == "file" && feed["posts"] == 1)
-        })
-    });
-    terminate(&child);
-    let output = child.wait_with_output().expect("it ends");
-    assert!(output.status.success());
+    program.until(PATIENCE, |counted| counted.values().sum::<u64>() == 1);
+    let summary = program.stop_and_read(PATIENCE);
+    assert_eq!(summary["posts_counted"], 1, "{summary}");
 }
 
 #[test]
@@ -183,8 +122,9 @@ fn a_run_that_never_reached_a_feed_says_so_when_it_is_stopped() {
             "[[feed]]\nkind = \"bluesky\"\nhosts = [\"ws://{address}\"]\nallow_private = true\n"
         ),
     );
-    let mut child = command(&place, &[]);
-    let mut child = child
+    let mut child = Command::new(env!("CARGO_BIN_EXE_downtrend"))
+        .current_dir(place.path("."))
+        .arg("run")
         .stderr(Stdio::piped())
         .spawn()
         .expect("the program runs");
@@ -199,7 +139,7 @@ fn a_run_that_never_reached_a_feed_says_so_when_it_is_stopped() {
             .is_some_and(|state| state.starts_with("waiting until")),
         "{feed}"
     );
-    terminate(&child);
+    program::terminate(&child);
     let last = lines.last().expect("it says why");
     assert!(last.contains("failed to reach any feed: bluesky"), "{last}");
     assert_eq!(child.wait().expect("it ends").code(), Some(69));
@@ -212,4 +152,76 @@ fn a_run_that_never_reached_a_feed_says_so_when_it_is_stopped() {
         "{feed}"
     );
     assert!(feed["last_error_at"].is_string(), "{feed}");
+}
+
+/// The longest time from a post to its being counted, of a few posts of `server` one after the other.
+fn lag_of(program: &Program, server: &Jetstream) -> Duration {
+    const POSTS: u64 = 8;
+    let name = format!("bluesky:{}", server.url());
+    let lags = (1..=POSTS).map(|number| {
+        let started = clock::start();
+        server.push(number, number, clock::now().as_millis() * 1_000);
+        program.until(PATIENCE, |counted| counted.get(&name) == Some(&number));
+        started.elapsed()
+    });
+    lags.max().expect("a few")
+}
+
+#[test]
+fn feeds_that_hang_lie_and_flood_leave_the_others_as_they_are() {
+    /// What a machine with much else to do may add to the lag; a feed that waits for others waits for ever.
+    const LAG_MAX: Duration = Duration::from_secs(10);
+    let alone = Jetstream::start();
+    let place = Place::new();
+    place.write("downtrend.toml", table(&alone, ""));
+    let program = Program::start(&place, &["--json"]);
+    alone.visits(1);
+    let lag_alone = lag_of(&program, &alone);
+    program.stop(PATIENCE);
+
+    let (hanging, lying, flooding, good) = (
+        Jetstream::start(),
+        Jetstream::start(),
+        Jetstream::start(),
+        Jetstream::start(),
+    );
+    hanging.next_visit(Manner::Silence);
+    lying.next_visit(Manner::Babble(
+        "{\"did\":\"did:plc:liar\",\"time_us\":\"late",
+    ));
+    flooding.next_visit(Manner::Flood);
+    let place = Place::new();
+    let tables = [&hanging, &lying, &flooding, &good].map(|server| table(server, ""));
+    place.write("downtrend.toml", tables.concat());
+    let program = Program::start(&place, &["--json"]);
+    for server in [&hanging, &lying, &flooding, &good] {
+        server.visits(1);
+    }
+    let lag = lag_of(&program, &good);
+    let memory_kb = program.memory_kb().unwrap_or_default();
+    let summary = program.stop_and_read(PATIENCE);
+    report(&format!(
+        "lag alone {lag_alone:?}, beside one that hangs, one that lies and one that floods ({} posts) {lag:?}; {} MB",
+        flooding.flooded(),
+        memory_kb / 1_000
+    ));
+    assert!(lag < LAG_MAX, "{lag:?}");
+    let feeds = summary["feeds"].as_array().expect("a list");
+    let of = |server: &Jetstream| {
+        let name = format!("bluesky:{}", server.url());
+        let found = feeds.iter().find(|feed| feed["name"] == *name);
+        found.expect("every feed is there")
+    };
+    assert_eq!(of(&good)["posts_counted"], of(&good)["posts_read"]);
+    assert_eq!(of(&hanging)["posts_read"], 0);
+    assert_eq!(of(&lying)["posts_counted"], 0);
+    assert!(
+        of(&lying)["rejected"]["json"].as_u64() > Some(0),
+        "{summary}"
+    );
+    assert!(
+        of(&flooding)["posts_counted"].as_u64() > Some(0),
+        "{summary}"
+    );
+    assert!(flooding.flooded() > 0);
 }

@@ -2,6 +2,7 @@
 //! run on demand.
 
 mod architecture;
+mod atproto;
 mod bluesky;
 mod bridges;
 mod cli;
@@ -20,6 +21,7 @@ mod payloads;
 mod peers;
 mod replay;
 mod retention;
+mod soak;
 mod support;
 mod syndication;
 mod tracker;

@@ -3,6 +3,8 @@
 //! Services change types without notice: an id becomes a number, a list becomes null. A derived reader would drop
 //! the whole post. Here a field of the wrong kind reads as absent, and the parser of the shape says whether it can
 //! do without. Text is borrowed from the line wherever it holds no escape.
+//!
+//! The same fields are read from CBOR, which has kinds of value that JSON has not ([`visit_what_json_has_not`]).
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,6 +12,32 @@ use std::marker::PhantomData;
 
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+/// Visits the values that CBOR has and JSON has not: a null of its own, numbers beyond 64 bits, bytes, and links,
+/// which come wrapped. None of them stands where a post is read from.
+macro_rules! visit_what_json_has_not {
+    ($absent:expr, $other:expr) => {
+        fn visit_none<E: Error>(self) -> Result<Self::Value, E> {
+            Ok($absent)
+        }
+
+        fn visit_i128<E: Error>(self, _: i128) -> Result<Self::Value, E> {
+            Ok($other)
+        }
+
+        fn visit_bytes<E: Error>(self, _: &[u8]) -> Result<Self::Value, E> {
+            Ok($other)
+        }
+
+        fn visit_newtype_struct<D: Deserializer<'de>>(
+            self,
+            link: D,
+        ) -> Result<Self::Value, D::Error> {
+            IgnoredAny::deserialize(link)?;
+            Ok($other)
+        }
+    };
+}
 
 /// A field that should hold a text, a number or a truth value.
 #[derive(Debug, Default, Clone, PartialEq)]
@@ -91,6 +119,8 @@ struct ScalarVisitor;
 impl<'de> Visitor<'de> for ScalarVisitor {
     type Value = Scalar<'de>;
 
+    visit_what_json_has_not!(Scalar::Absent, Scalar::Other);
+
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("any value")
     }
@@ -155,6 +185,8 @@ struct MaybeVisitor<T>(PhantomData<T>);
 impl<'de, T: Deserialize<'de>> Visitor<'de> for MaybeVisitor<T> {
     type Value = Maybe<T>;
 
+    visit_what_json_has_not!(Maybe(None), Maybe(None));
+
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("any value")
     }
@@ -213,6 +245,8 @@ struct ListVisitor<T>(PhantomData<T>);
 
 impl<'de, T: Deserialize<'de>> Visitor<'de> for ListVisitor<T> {
     type Value = List<T>;
+
+    visit_what_json_has_not!(List::default(), List::default());
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("any value")

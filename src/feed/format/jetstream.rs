@@ -1,4 +1,4 @@
-//! Jetstream, Bluesky's stream of events as JSON, in both of its versions.
+//! Jetstream, Bluesky's stream of events as JSON, in both of its versions; and the record that all its wires carry.
 //!
 //! An event that creates or updates a record of `app.bsky.feed.post` is a post; likes, reposts (which carry no
 //! text), deletes, identities and accounts are skipped. The time is when the host saw the event (`time_us` in v1,
@@ -7,13 +7,15 @@
 //! The record itself, which the app view shows too, is read by [`Record::into_post`]: text, first language, and the
 //! hashtags that come as data. One that a bridge has brought from another network is the post it was there
 //! (`bridge.rs`), at the time that the bridge has from there: else a copy that comes an hour later would be a new post.
+//! Repositories have it in DAG-CBOR ([`parse_record`]): the same fields, the same mapping, the same id, so that a post
+//! that comes by two wires counts once.
 
 use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
-
+use serde_ipld_dagcbor::DecodeError;
 use unicode_normalization::char::is_combining_mark;
 
 use self::wire::{Facet, Message, Record};
@@ -24,7 +26,9 @@ use crate::post::{Item, RawPost, Reject};
 use crate::time::Timestamp;
 
 /// The one collection that holds posts.
-const POSTS: &str = "app.bsky.feed.post";
+pub(in crate::feed) const POSTS: &str = "app.bsky.feed.post";
+/// Bytes of a record. A post has a few thousand; an empty facet is one byte and takes a hundred once it is read.
+const RECORD_BYTES_MAX: usize = 256 << 10;
 
 pub(super) mod wire {
     use serde::Deserialize;
@@ -171,6 +175,34 @@ pub(super) fn parse_message(payload: Payload<'_>) -> Outcome<'_> {
     let record = message.record.0.ok_or(Reject::Text)?;
     let at = message.time.as_text().and_then(|time| time.parse().ok());
     post(did, &rkey, record, at, edit)
+}
+
+/// A post as a repository has it: its record in DAG-CBOR, and what the commit around it tells.
+pub(in crate::feed) fn parse_record<'a>(
+    did: &'a str,
+    rkey: &str,
+    record: &'a [u8],
+    at: Option<Timestamp>,
+    edit: bool,
+) -> Outcome<'a> {
+    if record.len() > RECORD_BYTES_MAX {
+        return Err(Reject::TooLong);
+    }
+    if did.is_empty() || rkey.is_empty() {
+        return Err(Reject::Id);
+    }
+    let record = serde_ipld_dagcbor::from_slice(record).map_err(|error| cbor_refusal(&error))?;
+    post(Cow::Borrowed(did), rkey, record, at, edit)
+}
+
+/// The reject for what is not the CBOR that was expected.
+pub(in crate::feed) fn cbor_refusal<E>(error: &DecodeError<E>) -> Reject {
+    match error {
+        DecodeError::RequireUtf8 { .. } => Reject::Utf8,
+        DecodeError::DepthOverflow { .. } => Reject::Depth,
+        DecodeError::Mismatch { .. } | DecodeError::Msg(_) => Reject::Shape,
+        _ => Reject::Cbor,
+    }
 }
 
 /// Whether the event is an edit; none if it brings no post at all.
@@ -360,6 +392,12 @@ impl<'de> Visitor<'de> for PayloadVisitor {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use ipld_core::cid::Cid;
+    use ipld_core::cid::multihash::Multihash;
+    use ipld_core::ipld;
+    use ipld_core::ipld::Ipld;
+    use proptest::prelude::*;
+
     use super::super::tests::{item, post, with};
     use super::*;
 
@@ -392,6 +430,110 @@ pub(super) mod tests {
         assert_eq!(post.at.to_string(), "2026-11-22T07:00:00.329Z");
         assert_eq!(post.text, "signal is down #signaldown");
         assert_eq!(post.lang, None);
+    }
+
+    /// The record of a line, as a repository has it.
+    fn in_cbor(line: &str) -> Vec<u8> {
+        let line: serde_json::Value = serde_json::from_str(line).expect("good");
+        let records = [&line["commit"]["record"], &line["payload"]["record"]];
+        let record = records.into_iter().find(|record| record.is_object());
+        serde_ipld_dagcbor::to_vec(record.expect("it has one")).expect("CBOR")
+    }
+
+    /// Reads a record of which everything else is known.
+    fn read(record: &[u8]) -> Outcome<'_> {
+        parse_record("did:plc:ann", "3kx", record, Some(Timestamp::FIRST), true)
+    }
+
+    #[test]
+    fn a_record_in_cbor_makes_the_post_that_it_makes_in_json() {
+        for line in [V1, V2] {
+            let json = post(line);
+            let record = in_cbor(line);
+            let cbor = parse_record("did:plc:ann", "3kx", &record, Some(json.at), false);
+            assert_eq!(cbor, Ok(Item::Post(Box::new(json))));
+        }
+    }
+
+    #[test]
+    fn what_cbor_has_and_json_has_not_breaks_no_post() {
+        let link = Cid::new_v1(0x71, Multihash::wrap(0x12, &[7; 32]).expect("it fits"));
+        for other in [
+            Ipld::Link(link),
+            Ipld::Bytes(vec![1, 2]),
+            Ipld::Null,
+            Ipld::Integer(i128::from(i64::MIN) - 1),
+            Ipld::Float(1.5),
+        ] {
+            for field in ["langs", "facets", "tags", "embed", "reply"] {
+                let record = ipld!({"text": "it is #down", field: other.clone()});
+                let record = serde_ipld_dagcbor::to_vec(&record).expect("CBOR");
+                let read = read(&record);
+                let Ok(Item::Post(post)) = read else {
+                    panic!("{field}: {other:?}: {read:?}");
+                };
+                assert_eq!((&*post.text, post.edit), ("it is #down", true));
+                assert!(post.tags.is_empty() && post.lang.is_none());
+            }
+            let record = ipld!({"text": other.clone()});
+            let record = serde_ipld_dagcbor::to_vec(&record).expect("CBOR");
+            let read = read(&record);
+            assert_eq!(read, Err(Reject::Text), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn a_reject_names_what_is_wrong_with_a_record_in_cbor() {
+        let good = in_cbor(V2);
+        assert_eq!(
+            parse_record("", "3kx", &good, Some(Timestamp::FIRST), false),
+            Err(Reject::Id)
+        );
+        assert_eq!(
+            parse_record("did:plc:ann", "", &good, Some(Timestamp::FIRST), false),
+            Err(Reject::Id)
+        );
+        assert_eq!(
+            parse_record("did:plc:ann", "3kx", &good, None, false),
+            Err(Reject::Time)
+        );
+        assert_eq!(read(&good[..good.len() - 1]), Err(Reject::Cbor));
+        assert_eq!(read(b""), Err(Reject::Cbor));
+        assert_eq!(read(b"\x65hello"), Err(Reject::Shape));
+        assert_eq!(read(b"\xa1\x64text\x62\xff\xfe"), Err(Reject::Utf8));
+        assert_eq!(read(b"\xa1\x65words\x61x"), Err(Reject::Text));
+        let deep = [&b"\xa1\x64deep"[..], &vec![0x81; 100_000], b"\x00"].concat();
+        assert_eq!(read(&deep), Err(Reject::Depth));
+        assert_eq!(
+            read(&vec![0xa0; RECORD_BYTES_MAX + 1]),
+            Err(Reject::TooLong)
+        );
+    }
+
+    #[test]
+    fn a_list_that_claims_to_be_endless_takes_no_memory() {
+        let claim = b"\xa1\x66facets\x9b\x7f\xff\xff\xff\xff\xff\xff\xff\xa0";
+        assert_eq!(read(claim), Err(Reject::Cbor));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_of_a_record_make_it_panic(
+            breaks in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
+            end in any::<prop::sample::Index>(),
+            noise in prop::collection::vec(any::<u8>(), 0..100),
+        ) {
+            let mut record = in_cbor(V1);
+            for (at, byte) in breaks {
+                let at = at.index(record.len());
+                record[at] = byte;
+            }
+            record.truncate(end.index(record.len()) + 1);
+            for record in [record, noise] {
+                let read = read(&record);
+                prop_assert!(!matches!(read, Ok(Item::Skipped)), "a record is a post or a reject");
+            }
+        }
     }
 
     #[test]

@@ -23,7 +23,7 @@ mod bluesky_view;
 mod bridge;
 mod field;
 pub(super) mod html;
-mod jetstream;
+pub(super) mod jetstream;
 mod mastodon;
 mod nostr;
 mod notice;
@@ -34,7 +34,7 @@ mod twitter_v1;
 mod twitter_v2;
 
 /// What one reading gives: an item, or why it is none.
-type Outcome<'a> = Result<Item<'a>, Reject>;
+pub(super) type Outcome<'a> = Result<Item<'a>, Reject>;
 
 /// How deep JSON may be nested: as deep as `serde_json` follows. It does not look at the depth of what it skips, so
 /// that is checked beforehand ([`is_too_deep`]).

@@ -23,10 +23,15 @@ const FUTURE_MAX_MS: i64 = 5 * 60 * 1_000;
 pub struct Basket {
     /// Where the feed resumes after what is in here.
     pub cursor: Option<Cursor>,
+    /// The cursor that was handed over last.
+    cursor_told: Option<Cursor>,
     outlet: Outlet,
     identity: Identity,
     batch: Batch,
     heard_until: Option<Timestamp>,
+    /// Something was heard since the last hand-over. A feed that hears nothing says nothing of that sort, so that
+    /// nobody waits for it.
+    hears: bool,
     standing: Option<Standing>,
     ticks: Interval,
     frames: u64,
@@ -38,11 +43,13 @@ impl Basket {
         let mut ticks = interval(HAND_OVER_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self {
+            cursor_told: cursor.clone(),
             cursor,
             outlet,
             identity,
             batch: Batch::default(),
             heard_until: None,
+            hears: false,
             standing: None,
             ticks,
             frames: 0,
@@ -55,14 +62,24 @@ impl Basket {
         let mut items = Vec::new();
         format::read(frame, &mut items);
         for item in items {
-            match item {
-                Ok(Item::Post(post)) if post.at.as_millis() > now.as_millis() + FUTURE_MAX_MS => {
-                    self.batch.drop_line(self.frames, Reject::Future);
-                }
-                Ok(Item::Post(post)) => self.batch.posts.push(post.anonymise(&self.identity)),
-                Ok(Item::Skipped) => self.batch.skipped += 1,
-                Err(reject) => self.batch.drop_line(self.frames, reject),
+            self.put(item, now);
+        }
+    }
+
+    /// Begins a frame that its feed reads by itself, [`Basket::put`]ting in what it holds.
+    pub fn begin_frame(&mut self) {
+        self.frames += 1;
+    }
+
+    /// Puts in one thing of the frame in hand.
+    pub fn put(&mut self, item: Result<Item<'_>, Reject>, now: Timestamp) {
+        match item {
+            Ok(Item::Post(post)) if post.at.as_millis() > now.as_millis() + FUTURE_MAX_MS => {
+                self.batch.drop_line(self.frames, Reject::Future);
             }
+            Ok(Item::Post(post)) => self.batch.posts.push(post.anonymise(&self.identity)),
+            Ok(Item::Skipped) => self.batch.skipped += 1,
+            Err(reject) => self.batch.drop_line(self.frames, reject),
         }
     }
 
@@ -75,6 +92,7 @@ impl Basket {
     /// Everything up to `time` has been heard; this never goes back.
     pub fn heard(&mut self, time: Timestamp) {
         self.heard_until = self.heard_until.max(Some(time));
+        self.hears = true;
     }
 
     /// What lies in `gap` cannot be heard any more.
@@ -106,8 +124,13 @@ impl Basket {
     pub fn hand_over(&mut self) -> Result<Duration, Closed> {
         let started = Instant::now();
         let mut batch = std::mem::take(&mut self.batch);
-        batch.cursor.clone_from(&self.cursor);
-        batch.heard_until = self.heard_until;
+        if self.cursor != self.cursor_told {
+            self.cursor_told.clone_from(&self.cursor);
+            batch.cursor.clone_from(&self.cursor);
+        }
+        if std::mem::take(&mut self.hears) {
+            batch.heard_until = self.heard_until;
+        }
         self.outlet.send(batch)?;
         Ok(started.elapsed())
     }

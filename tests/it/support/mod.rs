@@ -1,8 +1,11 @@
 //! What the integration tests have in common.
 
+pub(crate) mod ear;
+pub(crate) mod firehose;
 pub(crate) mod http;
 pub(crate) mod jetstream;
 pub(crate) mod peer;
+pub(crate) mod program;
 
 use std::path::{Path, PathBuf};
 use std::process::Output;

@@ -6,6 +6,8 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use serde_json::Value;
+
 use super::{report, root};
 
 /// One of them, running until it is dropped.
@@ -130,6 +132,33 @@ impl Drop for Peer {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// Runs a client of that name by a verb of its script until it ends by itself, and gives the lines it prints, which are
+/// JSON. None, and a line that says so, where it is not installed.
+pub(crate) fn client(name: &str, verb: &str, port: u16, arguments: &[&str]) -> Option<Vec<Value>> {
+    /// Longer than any client needs for a few events.
+    const SECONDS_MAX: &str = "60";
+    let installed = installed(name)?;
+    let state = tempfile::tempdir().expect("a temporary folder");
+    let output = Command::new("timeout")
+        .arg(SECONDS_MAX)
+        .arg(script(name))
+        .arg(verb)
+        .arg(installed)
+        .arg(state.path())
+        .arg(port.to_string())
+        .args(arguments)
+        .output()
+        .expect("the script runs");
+    let text = String::from_utf8(output.stdout.clone()).expect("UTF-8");
+    assert!(
+        output.status.success(),
+        "{name} {verb}: {text}{}",
+        super::stderr(&output)
+    );
+    let lines = text.lines().map(serde_json::from_str);
+    Some(lines.collect::<Result<_, _>>().expect("JSON"))
 }
 
 fn script(name: &str) -> PathBuf {
