@@ -18,16 +18,16 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
-use jiff::fmt::rfc2822::DateTimeParser;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::client::ClientRequestBuilder;
-use tokio_tungstenite::tungstenite::http::{HeaderMap, StatusCode, Uri, header};
+use tokio_tungstenite::tungstenite::http::{HeaderMap, StatusCode, Uri};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Bytes, Error as WireError, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async_tls_with_config};
 
 use self::hosts::Setback;
+use super::http::wait;
 use crate::clock;
 use crate::post::Reject;
 use crate::time::Timestamp;
@@ -40,8 +40,6 @@ const WRITE_BUFFER_BYTES_MAX: usize = 64 << 10;
 const WRITE_BUFFER_BYTES: usize = 4 << 10;
 /// How long a farewell may take; a stop takes less than a second in all.
 const CLOSE_WITHIN: Duration = Duration::from_millis(200);
-/// The longest wait that a server can ask for.
-const TOLD_WAIT_MAX: Duration = Duration::from_hours(1);
 /// Letters of a server's words that we repeat.
 const WORDS_CHARS_MAX: usize = 200;
 const USER_AGENT: &str = concat!("downtrend/", env!("CARGO_PKG_VERSION"));
@@ -396,52 +394,30 @@ pub fn fit_to_show(words: &str) -> String {
     visible.take(WORDS_CHARS_MAX).collect()
 }
 
-/// How long `Retry-After` tells us to wait, in seconds or till a date (RFC 9110, 10.2.3), at most [`TOLD_WAIT_MAX`];
-/// none if it says neither.
+/// How long an answer's headers tell us to stay away; none if they say nothing. The forms are those of [`wait::told`].
 fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
-    let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
-    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let wait = if is_number {
-        text.parse().map_or(TOLD_WAIT_MAX, Duration::from_secs)
-    } else {
-        let date = DateTimeParser::new()
-            .relaxed_weekday(true)
-            .parse_timestamp(text)
-            .ok()?;
-        let millis = date.as_millisecond() - now.as_millis();
-        Duration::from_millis(u64::try_from(millis).unwrap_or(0))
-    };
-    Some(wait.min(TOLD_WAIT_MAX))
+    wait::told(headers, now).map(|until| wait::until(until, now))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn told(value: &str) -> Option<Duration> {
-        let now = "2026-11-22T07:00:00Z".parse().expect("a time");
-        let mut headers = HeaderMap::new();
-        headers.insert(header::RETRY_AFTER, value.parse().expect("a header"));
-        retry_after(&headers, now)
-    }
-
     #[test]
-    fn a_time_to_wait_is_read_in_seconds_or_as_a_date_and_capped() {
-        assert_eq!(told("7"), Some(Duration::from_secs(7)));
-        assert_eq!(
-            told("Sun, 22 Nov 2026 07:02:00 GMT"),
-            Some(Duration::from_mins(2))
-        );
-        assert_eq!(told("Sun, 22 Nov 2026 06:00:00 GMT"), Some(Duration::ZERO));
-        for absurd in [
-            "3601",
-            "99999999999999999999999",
-            "Fri, 22 Nov 2999 07:00:00 GMT",
+    fn a_time_to_wait_is_obeyed_in_every_form_that_servers_write() {
+        let now = "2026-11-22T07:00:00Z".parse().expect("a time");
+        for (name, value, seconds) in [
+            ("retry-after", "7", Some(7)),
+            ("retry-after", "Sun, 22 Nov 2026 07:02:00 GMT", Some(120)),
+            ("x-ratelimit-reset", "2026-11-22T07:00:30.000Z", Some(30)),
+            ("retry-after", "Sun, 22 Nov 2026 06:00:00 GMT", Some(1)),
+            ("retry-after", "99999999999999999999999", Some(3_600)),
+            ("retry-after", "soon", None),
         ] {
-            assert_eq!(told(absurd), Some(TOLD_WAIT_MAX), "{absurd}");
-        }
-        for nonsense in ["", "-5", "soon", "1.5"] {
-            assert_eq!(told(nonsense), None, "{nonsense}");
+            let mut headers = HeaderMap::new();
+            headers.insert(name, value.parse().expect("a header"));
+            let told = retry_after(&headers, now);
+            assert_eq!(told, seconds.map(Duration::from_secs), "{name}: {value}");
         }
     }
 

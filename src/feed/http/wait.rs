@@ -45,7 +45,7 @@ pub(crate) fn until(until: Timestamp, now: Timestamp) -> Duration {
 }
 
 /// When the headers of a 429 or 503 ask to be called again; none if they say nothing.
-pub(super) fn told(headers: &HeaderMap, now: Timestamp) -> Option<Timestamp> {
+pub(crate) fn told(headers: &HeaderMap, now: Timestamp) -> Option<Timestamp> {
     let text = |name: &str| headers.get(name)?.to_str().ok().map(str::trim);
     let told = text(RETRY_AFTER.as_str())
         .and_then(|text| retry_after(text, now))
