@@ -74,11 +74,15 @@ pub enum Reject {
     Time,
     /// A post from more than five minutes in the future.
     Future,
+    /// A signed post whose id or signature does not hold.
+    Signature,
+    /// A post that the server was not asked for.
+    Unasked,
 }
 
 impl Reject {
     /// Every reason, in the order in which they are shown.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Json,
         Self::Utf8,
         Self::Depth,
@@ -88,6 +92,8 @@ impl Reject {
         Self::Text,
         Self::Time,
         Self::Future,
+        Self::Signature,
+        Self::Unasked,
     ];
 
     /// The name it is counted under, as in `rejected.json`.
@@ -102,6 +108,8 @@ impl Reject {
             Self::Text => "text",
             Self::Time => "time",
             Self::Future => "future",
+            Self::Signature => "signature",
+            Self::Unasked => "unasked",
         }
     }
 
@@ -117,6 +125,8 @@ impl Reject {
             Self::Text => "a post without a text",
             Self::Time => "a post without a readable time",
             Self::Future => "more than 5 minutes in the future",
+            Self::Signature => "its id or its signature does not hold",
+            Self::Unasked => "not what the server was asked for",
         }
     }
 }

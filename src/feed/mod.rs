@@ -13,6 +13,7 @@ pub mod http;
 pub mod inlet;
 pub mod lines;
 pub mod mastodon;
+pub mod nostr;
 pub mod sorted;
 pub mod syndication;
 pub mod websocket;
@@ -67,7 +68,13 @@ pub struct LiveFeed {
 }
 
 /// Every kind.
-pub const KINDS: &[Kind] = &[file::KIND, bluesky::KIND, mastodon::KIND, syndication::KIND];
+pub const KINDS: &[Kind] = &[
+    file::KIND,
+    bluesky::KIND,
+    mastodon::KIND,
+    syndication::KIND,
+    nostr::KIND,
+];
 
 /// The kind with this name.
 pub fn kind(name: &str) -> Option<&'static Kind> {
