@@ -640,3 +640,110 @@ fn timestamp(seconds: i64) -> Timestamp {
 fn earlier(time: Timestamp, millis: i64) -> Timestamp {
     Timestamp::from_millis(time.as_millis() - millis).unwrap_or(Timestamp::FIRST)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn feed(options: &Options, cursor: Option<&Cursor>) -> Result<Nostr, Error> {
+        let context = Context {
+            identity: Identity::new([0; 16]),
+            now: timestamp(1_700_000_000),
+        };
+        Nostr::new(options, context, cursor)
+    }
+
+    #[test]
+    fn a_relay_is_named_by_its_url_without_what_all_have() {
+        for (relay, url, name) in [
+            ("relay.example", "wss://relay.example/", "relay.example"),
+            (
+                "wss://relay.example/",
+                "wss://relay.example/",
+                "relay.example",
+            ),
+            (
+                "wss://r.example:8443/a/b",
+                "wss://r.example:8443/a/b",
+                "r.example:8443/a/b",
+            ),
+            ("ws://[::1]:7", "ws://[::1]:7/", "ws://[::1]:7"),
+        ] {
+            let (uri, found) = address(relay).expect(relay);
+            assert_eq!((uri.to_string().as_str(), found.as_str()), (url, name));
+        }
+    }
+
+    #[test]
+    fn what_is_no_relay_is_refused_before_anything_is_connected_to() {
+        for wrong in [
+            "",
+            "https://a",
+            "a b",
+            "wss://",
+            "wss://me:secret@a",
+            "://a",
+        ] {
+            let made = feed(&Options::of(wrong), None);
+            assert!(matches!(made, Err(Error::Relay(_))), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_cursor_is_read_as_it_was_written() {
+        let options = Options::of("relay.example");
+        let last = Position {
+            relay: "relay.example".to_owned(),
+            time: 1_700_000_000,
+            id: Some("ab".to_owned()),
+        };
+        let feed = feed(&options, Some(&last.cursor())).expect("our own cursor");
+        assert_eq!(feed.cursor, Some(last.cursor()));
+        assert_eq!(*feed.backlog.mark(), last.mark());
+    }
+
+    #[test]
+    fn a_cursor_of_another_relay_or_feed_is_refused() {
+        for token in [
+            "",
+            "{}",
+            r#"{"relay":"other.example","time":5,"id":null}"#,
+            r#"{"protocol":"v2","host":"a","seq":1,"time_us":1}"#,
+        ] {
+            let cursor = Cursor::Token(token.to_owned());
+            let made = feed(&Options::of("relay.example"), Some(&cursor));
+            assert!(matches!(made, Err(Error::Cursor(_))), "{token}");
+        }
+    }
+
+    #[test]
+    fn options_are_read_as_people_write_them_and_an_unknown_one_is_an_error() {
+        let read = |text: &str| toml::from_str::<Options>(text);
+        let options = read("relay = \"wss://a\"\nidle_after = \"10m\"").expect("good");
+        assert_eq!(options.idle_after, Some(Duration::from_mins(10)));
+        assert_eq!(options.answer_within, Duration::from_mins(1));
+        for wrong in [
+            "",
+            "relay = \"a\"\nkinds = []",
+            "relay = \"a\"\nidle_after = \"-1s\"",
+        ] {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_reason_to_close_is_a_refusal_a_wait_or_a_failure() {
+        for (reason, expected) in [
+            ("auth-required: members only", Setback::Refused),
+            ("restricted: pay first", Setback::Refused),
+            ("blocked: go away", Setback::Refused),
+            ("unsupported: too wide a filter", Setback::Refused),
+            ("rate-limited: slow down", Setback::Told(RATE_LIMITED)),
+            ("error: database is busy", Setback::Failed),
+            ("", Setback::Failed),
+            ("blockedby", Setback::Failed),
+        ] {
+            assert_eq!(setback(reason), expected, "{reason}");
+        }
+    }
+}
