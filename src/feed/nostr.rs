@@ -299,6 +299,7 @@ impl Nostr {
             Err(error) => {
                 if let Some(reject) = error.reject() {
                     basket.drop_frame(reject);
+                    self.skip_what_breaks(session, now, basket);
                 }
                 return Some((error.setback(), error.in_words()));
             }
@@ -308,6 +309,22 @@ impl Nostr {
             basket.heard(earlier(now, LAG_MS));
         }
         end
+    }
+
+    /// A stored note that breaks the connection would break every one that asks for it.
+    fn skip_what_breaks(&mut self, session: &Session, now: Timestamp, basket: &mut Basket) {
+        if session.request.is_some() {
+            self.give_up(now, basket);
+            self.backlog.skip_to(seconds(now));
+            self.note_position();
+        }
+    }
+
+    /// The page that is asked for cannot be had.
+    fn give_up(&mut self, now: Timestamp, basket: &mut Basket) {
+        if let Some(gap) = self.backlog.give_up(seconds(now)) {
+            basket.miss(timestamp(gap.start)..timestamp(gap.end));
+        }
     }
 
     fn read(
@@ -351,7 +368,14 @@ impl Nostr {
                 reason,
             } if session.is_open(&subscription) => {
                 let why = format!("{} ends the subscription: {reason}", self.relay);
-                return Some((setback(&reason), fit_to_show(&why)));
+                let setback = setback(&reason);
+                if subscription == LIVE || setback != Setback::Refused {
+                    return Some((setback, fit_to_show(&why)));
+                }
+                // It lets us hear what happens, and not what has happened.
+                self.give_up(now, basket);
+                session.request = None;
+                self.go_on(session);
             }
             Said::Notice(words) => session.notice = Some(fit_to_show(&words)),
             Said::WhoAreYou => session.wants_login = true,
@@ -397,11 +421,16 @@ impl Nostr {
         {
             session.to_say.push(wire::close(&request.name));
             if let Some(gap) = self.backlog.end_page(request.page, seconds(now)) {
-                basket.miss(timestamp(gap.start)..timestamp(gap.end).min(now));
+                basket.miss(timestamp(gap.start)..timestamp(gap.end));
             }
         } else {
             return;
         }
+        self.go_on(session);
+    }
+
+    /// Asks for the next page, if there is one.
+    fn go_on(&mut self, session: &mut Session) {
         self.note_position();
         session.asked_at = None;
         if let Some(filter) = self.backlog.next_page() {

@@ -201,6 +201,20 @@ impl Backlog {
         self.stretches.pop();
         is_gap.then_some(gap)
     }
+
+    /// The page that [`Backlog::next_page`] gave cannot be had. Gives the gap that this is.
+    pub(super) fn give_up(&mut self, now: i64) -> Option<Range<i64>> {
+        let stretch = self.stretches.pop()?;
+        Some(stretch.since.time..stretch.reached.unwrap_or(now))
+    }
+
+    /// Whatever was heard before, the next connection goes on at `now`.
+    pub(super) fn skip_to(&mut self, now: i64) {
+        self.newest = Mark {
+            time: now,
+            id: None,
+        };
+    }
 }
 
 #[cfg(test)]
@@ -418,6 +432,19 @@ mod tests {
         assert_eq!(backlog.end_page(page, MARK_S + 1_000), None);
         let next = backlog.next_page().expect("there is more");
         assert_eq!(next.until, Some(MARK_S + 700));
+    }
+
+    #[test]
+    fn what_cannot_be_had_is_a_gap_and_the_rest_is_asked_for() {
+        let mut backlog = Backlog::after(mark());
+        backlog.go_live();
+        assert_eq!(backlog.give_up(MARK_S + 90), Some(MARK_S..MARK_S + 90));
+        backlog.skip_to(MARK_S + 90);
+        backlog.go_live();
+        let since = backlog.next_page().map(|page| page.since);
+        assert_eq!(since, Some(MARK_S + 90 - REWIND_S));
+        assert_eq!(backlog.end_page(Page::default(), MARK_S + 95), None);
+        assert_eq!(backlog.give_up(MARK_S + 95), None);
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! What the integration tests have in common.
 
+pub(crate) mod ear;
 pub(crate) mod http;
 pub(crate) mod jetstream;
+pub(crate) mod nostr;
 pub(crate) mod peer;
 
 use std::path::{Path, PathBuf};
