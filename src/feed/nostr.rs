@@ -165,7 +165,7 @@ impl Nostr {
         let (url, relay) = address(&options.relay)?;
         let backlog = match cursor {
             Some(cursor) => Backlog::after(Position::read(cursor, &relay)?.mark()),
-            None => Backlog::beginning(seconds(context.now)),
+            None => Backlog::beginning(seconds(clock::now())),
         };
         Ok(Self {
             hosts: Hosts::new([relay.clone()]).expect("there is one"),
@@ -483,7 +483,7 @@ impl Session {
             request: None,
             requests: 0,
             asked_at: Some(clock::start()),
-            // One stored note is asked for, not none: older relays take a limit of 0 for no limit.
+            // One stored note, not none: nostr-relay 1.14, for one, takes a limit of 0 for no limit.
             to_say: vec![live.request(LIVE, 1)],
             attended_at: clock::now(),
             wants_login: false,
@@ -677,7 +677,6 @@ mod tests {
     fn feed(options: &Options, cursor: Option<&Cursor>) -> Result<Nostr, Error> {
         let context = Context {
             identity: Identity::new([0; 16]),
-            now: timestamp(1_700_000_000),
         };
         Nostr::new(options, context, cursor)
     }
@@ -758,6 +757,26 @@ mod tests {
         ] {
             assert!(read(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn after_a_sleep_or_a_long_wait_for_the_loop_the_relay_is_asked_again() {
+        let feed = feed(&Options::of("relay.example"), None).expect("good options");
+        let filter = Filter {
+            since: 0,
+            until: None,
+        };
+        let mut session = Session::begin(filter);
+        let later = |millis: i64| {
+            let now = clock::now().as_millis() + millis;
+            Timestamp::from_millis(now).expect("a time")
+        };
+        assert_eq!(feed.lose_patience(&mut session, later(30_000)), None);
+        let (setback, why) = feed
+            .lose_patience(&mut session, later(30_000 + 90_000))
+            .expect("a reason");
+        assert_eq!(setback, Setback::Failed);
+        assert!(why.starts_with("nobody listened to it for"), "{why}");
     }
 
     #[test]

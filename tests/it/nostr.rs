@@ -1,41 +1,46 @@
 //! The feed of Nostr against a relay that others wrote, and one that cuts, refuses, stalls, forgets and lies.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use downtrend::clock;
 use downtrend::feed::contract::Standing;
 use downtrend::feed::file::Context;
 use downtrend::feed::nostr::{Nostr, Options};
-use downtrend::post::{Cursor, Identity, Reject};
+use downtrend::post::{Cursor, Identity, PostId, Reject};
 use downtrend::time::Timestamp;
 use serde_json::{Value, json};
 
-use super::support::ear::Ear;
+use super::support::ear::{Ear, PATIENCE};
 use super::support::nostr::{Author, Manner, Relay};
+use super::support::{Place, report, shared};
 
 fn options(relay: &Relay) -> Options {
+    options_of(relay.url())
+}
+
+pub(crate) fn options_of(url: String) -> Options {
     Options {
         allow_private: true,
-        ..Options::of(relay.url())
+        ..Options::of(url)
     }
 }
 
-fn listen(options: &Options, cursor: Option<&Cursor>) -> Ear {
+pub(crate) fn listen(options: &Options, cursor: Option<&Cursor>) -> Ear {
     let context = Context {
         identity: Identity::new([7; 16]),
-        now: clock::now(),
     };
     Ear::open(Nostr::new(options, context, cursor).expect("good options"))
 }
 
-fn ann() -> Author {
+pub(crate) fn ann() -> Author {
     Author::new(1)
 }
 
 /// That many seconds ago, in seconds.
-fn ago(seconds: i64) -> i64 {
+pub(crate) fn ago(seconds: i64) -> i64 {
     clock::now().as_millis() / 1_000 - seconds
 }
 
@@ -43,13 +48,17 @@ fn at(seconds: i64) -> Timestamp {
     Timestamp::from_millis(seconds * 1_000).expect("a time")
 }
 
-fn tags(numbers: RangeInclusive<u64>) -> impl Iterator<Item = String> {
+pub(crate) fn tags(numbers: RangeInclusive<u64>) -> impl Iterator<Item = String> {
     numbers.map(|number| format!("tag{number}"))
 }
 
-/// The cursor after a note.
+/// The cursor after a note of a relay.
 fn cursor_after(relay: &Relay, note: &Value) -> Cursor {
-    let position = json!({"relay": relay.url(), "time": note["created_at"], "id": note["id"]});
+    cursor_of(&relay.url(), note)
+}
+
+pub(crate) fn cursor_of(url: &str, note: &Value) -> Cursor {
+    let position = json!({"relay": url, "time": note["created_at"], "id": note["id"]});
     Cursor::Token(position.to_string())
 }
 
@@ -62,7 +71,7 @@ fn place(ear: &Ear) -> Value {
 }
 
 /// Each of these hashtags came with one post, however often.
-fn assert_each_is_one_post(ear: &Ear, numbers: RangeInclusive<u64>) {
+pub(crate) fn assert_each_is_one_post(ear: &Ear, numbers: RangeInclusive<u64>) {
     let found = ear.tags();
     let expected: Vec<String> = tags(numbers).collect();
     assert_eq!(found.len(), expected.len(), "{found:?}");
@@ -504,6 +513,142 @@ fn a_note_of_two_relays_is_one_post_of_one_minute() {
     assert_eq!(here, there);
 }
 
+/// Recorded notes, of which keys and ids were hashed and signatures zeroed before they were shared: none of them holds,
+/// and all of them do once somebody signs them anew.
+#[test]
+fn recorded_notes_count_when_they_are_signed_and_only_then() {
+    let Some(folder) = shared("realdata/payloads/nostr") else {
+        return;
+    };
+    let recorded: Vec<Value> = ["random.ndjson", "search.ndjson"]
+        .into_iter()
+        .flat_map(|file| {
+            let text = std::fs::read_to_string(folder.join(file)).expect("the folder is whole");
+            let lines: Vec<Value> = text
+                .lines()
+                .map(|line| serde_json::from_str(line).expect("JSON"))
+                .collect();
+            lines
+        })
+        .map(|message| message.as_array().and_then(|parts| parts.last()).cloned())
+        .map(|event| event.expect("an event is the last of its message"))
+        .collect();
+    let text = |event: &Value| event["content"].as_str().expect("a text").to_owned();
+    let time = |event: &Value| event["created_at"].as_i64().expect("a time");
+    let kind =
+        |event: &Value| u32::try_from(event["kind"].as_u64().expect("a kind")).expect("small");
+    let relay = Relay::start();
+    for event in &recorded {
+        relay.push(event.clone());
+        relay.push(ann().tagged_event(kind(event), time(event), &text(event), &event["tags"]));
+    }
+    let oldest = recorded.iter().map(time).min().expect("there are some");
+    let position = json!({"relay": relay.url(), "time": oldest, "id": null});
+    let mut ear = listen(&options(&relay), Some(&Cursor::Token(position.to_string())));
+    ear.until_live();
+    let notes: Vec<&Value> = recorded.iter().filter(|event| kind(event) == 1).collect();
+    let ids: BTreeSet<PostId> = ear.posts.iter().map(|post| post.id).collect();
+    let bad = ear.rejected[&Reject::Signature];
+    report(&format!(
+        "{} recorded events, {} of them notes; as recorded {bad} signatures did not hold (some came twice), signed anew \
+         {} notes count",
+        recorded.len(),
+        notes.len(),
+        ids.len()
+    ));
+    assert_eq!((recorded.len(), notes.len(), ids.len()), (8, 7, 7));
+    assert!(bad >= 7, "{:?}", ear.rejected);
+    ear.stop();
+}
+
+/// The program with two relays in its configuration, as a child of this test.
+#[test]
+fn the_program_counts_a_note_of_two_relays_once_and_goes_on_where_it_stopped() {
+    let relays = [Relay::start(), Relay::start()];
+    let place = Place::new();
+    let tables = relays.each_ref().map(|relay| {
+        let url = relay.url();
+        format!("[[feed]]\nkind = \"nostr\"\nrelay = \"{url}\"\nallow_private = true\n")
+    });
+    place.write("downtrend.toml", tables.concat());
+    let first = Running::start(&place);
+    for relay in &relays {
+        relay.subscriptions(1);
+    }
+    for number in 0..10 {
+        let note = ann().note(number, ago(0));
+        for relay in &relays {
+            relay.push(note.clone());
+        }
+    }
+    for number in 10..15 {
+        relays[1].push(ann().note(number, ago(0)));
+    }
+    first.until_posts(&place, 15);
+    let summary = first.stop();
+    assert_eq!(summary["posts_counted"], 15, "{summary}");
+    for number in 15..20 {
+        relays[0].push(ann().note(number, ago(0)));
+    }
+    let second = Running::start(&place);
+    second.until_posts(&place, 20);
+    let summary = second.stop();
+    assert_eq!(summary["posts_counted"], 5, "{summary}");
+    assert_eq!(summary["late"], 0, "{summary}");
+}
+
+/// The program at work; killed when the test fails.
+struct Running(Option<Child>);
+
+impl Running {
+    fn start(place: &Place) -> Self {
+        let child = Command::new(env!("CARGO_BIN_EXE_downtrend"))
+            .current_dir(place.path("."))
+            .args(["run", "--json"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn();
+        Self(Some(child.expect("the program runs")))
+    }
+
+    /// Asks the database until so many posts are counted, of all feeds together.
+    fn until_posts(&self, place: &Place, posts: u64) {
+        let started = clock::start();
+        loop {
+            let output = place.run(&["feeds", "--json"]);
+            let shown: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+            let feeds = shown["feeds"].as_array().cloned().unwrap_or_default();
+            let counted: u64 = feeds.iter().filter_map(|feed| feed["posts"].as_u64()).sum();
+            if counted == posts {
+                return;
+            }
+            assert!(
+                started.elapsed() < PATIENCE,
+                "{posts} posts never came: {shown}"
+            );
+        }
+    }
+
+    /// Tells it to stop as a service manager does, and reads its summary.
+    fn stop(mut self) -> Value {
+        let child = self.0.take().expect("it was started");
+        let told = Command::new("kill").arg(child.id().to_string()).status();
+        assert!(told.expect("kill runs").success());
+        let output = child.wait_with_output().expect("it ends");
+        assert!(output.status.success(), "it stops in good order");
+        serde_json::from_slice(&output.stdout).expect("JSON")
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.0 {
+            // It may have ended by itself.
+            drop(child.kill());
+        }
+    }
+}
+
 /// The relay of the crate `nostr-relay-builder`, which checks what it is sent by itself.
 mod with_a_relay_of_others {
     use nostr_relay_builder::prelude::*;
@@ -545,11 +690,12 @@ mod with_a_relay_of_others {
             }
         }
 
+        fn url(&self) -> String {
+            format!("ws://127.0.0.1:{}", self.port)
+        }
+
         fn options(&self) -> Options {
-            Options {
-                allow_private: true,
-                ..Options::of(format!("ws://127.0.0.1:{}", self.port))
-            }
+            options_of(self.url())
         }
     }
 
@@ -582,9 +728,7 @@ mod with_a_relay_of_others {
         let theirs = Theirs::start(builder);
         let mut publisher = Publisher::connect(theirs.port);
         let first = ann().note(0, ago(7_200));
-        let name = format!("ws://127.0.0.1:{}", theirs.port);
-        let position = json!({"relay": name, "time": first["created_at"], "id": first["id"]});
-        let cursor = Cursor::Token(position.to_string());
+        let cursor = cursor_of(&theirs.url(), &first);
         let mut notes = vec![first];
         for number in 1..=55 {
             // Three a second now and then.

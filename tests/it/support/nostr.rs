@@ -227,6 +227,15 @@ impl Relay {
             .clone()
     }
 
+    /// Waits till that many subscriptions are open.
+    pub(crate) fn subscriptions(&self, count: usize) {
+        let open = |state: &State| {
+            let links = state.links.iter().filter(|link| !link.is_gone);
+            links.map(|link| link.subscriptions.len()).sum::<usize>()
+        };
+        drop(self.shared.wait(|state| open(state) >= count));
+    }
+
     /// Waits till clients have said good-bye with a close frame, that many.
     pub(crate) fn farewells(&self, count: usize) {
         drop(self.shared.wait(|state| state.farewells >= count));
