@@ -76,11 +76,15 @@ pub enum Reject {
     Time,
     /// A post from more than five minutes in the future.
     Future,
+    /// A signed post whose id or signature does not hold.
+    Signature,
+    /// A post that the server was not asked for.
+    Unasked,
 }
 
 impl Reject {
     /// Every reason, in the order in which they are shown.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Json,
         Self::Cbor,
         Self::Utf8,
@@ -91,6 +95,8 @@ impl Reject {
         Self::Text,
         Self::Time,
         Self::Future,
+        Self::Signature,
+        Self::Unasked,
     ];
 
     /// The name it is counted under, as in `rejected.json`.
@@ -106,6 +112,8 @@ impl Reject {
             Self::Text => "text",
             Self::Time => "time",
             Self::Future => "future",
+            Self::Signature => "signature",
+            Self::Unasked => "unasked",
         }
     }
 
@@ -122,6 +130,8 @@ impl Reject {
             Self::Text => "a post without a text",
             Self::Time => "a post without a readable time",
             Self::Future => "more than 5 minutes in the future",
+            Self::Signature => "its id or its signature does not hold",
+            Self::Unasked => "not what the server was asked for",
         }
     }
 }

@@ -14,6 +14,7 @@ pub mod http;
 pub mod inlet;
 pub mod lines;
 pub mod mastodon;
+pub mod nostr;
 pub mod sorted;
 pub mod syndication;
 pub mod websocket;
@@ -77,6 +78,7 @@ pub const KINDS: &[Kind] = &[
     atproto::KIND,
     mastodon::KIND,
     syndication::KIND,
+    nostr::KIND,
 ];
 
 /// The kind with this name.

@@ -16,6 +16,7 @@ mod hashtag_conformance;
 mod ledger;
 mod live;
 mod mastodon;
+mod nostr;
 mod order;
 mod payloads;
 mod peers;

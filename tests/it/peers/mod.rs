@@ -3,6 +3,7 @@
 
 mod atproto;
 mod jetstream;
+mod nostr;
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;

@@ -1,6 +1,6 @@
 //! A feed that is listened to, batch by batch.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
@@ -9,7 +9,7 @@ use downtrend::clock;
 use downtrend::feed::bluesky::{Bluesky, Options};
 use downtrend::feed::contract::{Batch, Feed, Outlet, Standing};
 use downtrend::feed::file::Context;
-use downtrend::post::{Cursor, Identity, Post, Reject};
+use downtrend::post::{Cursor, Identity, Post, PostId, Reject};
 use downtrend::time::Timestamp;
 
 use super::jetstream::PATIENCE;
@@ -80,31 +80,36 @@ impl Ear {
                 self.tags,
                 self.rejected
             );
-            let batch = self.batches.recv_timeout(self.patience).expect("a batch");
-            for hashtag in batch.posts.iter().flat_map(|post| &post.hashtags) {
-                *self.tags.entry(hashtag.label.clone()).or_default() += 1;
-            }
-            self.posts.extend(batch.posts);
-            self.skipped += batch.skipped;
-            for (reject, count) in batch.rejected {
-                *self.rejected.entry(reject).or_default() += count;
-            }
-            self.gaps.extend(batch.gaps);
-            self.cursor = batch.cursor.or(self.cursor.take());
-            if let Some(heard_until) = batch.heard_until {
-                assert!(
-                    batch.standing.is_some() || !self.is_deaf(),
-                    "it says that it hears, and is not connected: {:?}",
-                    self.standings
-                );
-                assert!(
-                    self.heard_until <= Some(heard_until),
-                    "it went back in time"
-                );
-                self.heard_until = Some(heard_until);
-            }
-            self.standings.extend(batch.standing);
+            self.take_one();
         }
+    }
+
+    /// Takes one batch more.
+    pub(crate) fn take_one(&mut self) {
+        let batch = self.batches.recv_timeout(self.patience).expect("a batch");
+        for hashtag in batch.posts.iter().flat_map(|post| &post.hashtags) {
+            *self.tags.entry(hashtag.label.clone()).or_default() += 1;
+        }
+        self.posts.extend(batch.posts);
+        self.skipped += batch.skipped;
+        for (reject, count) in batch.rejected {
+            *self.rejected.entry(reject).or_default() += count;
+        }
+        self.gaps.extend(batch.gaps);
+        self.cursor = batch.cursor.or(self.cursor.take());
+        if let Some(heard_until) = batch.heard_until {
+            assert!(
+                batch.standing.is_some() || !self.is_deaf(),
+                "it says that it hears, and is not connected: {:?}",
+                self.standings
+            );
+            assert!(
+                self.heard_until <= Some(heard_until),
+                "it went back in time"
+            );
+            self.heard_until = Some(heard_until);
+        }
+        self.standings.extend(batch.standing);
     }
 
     pub(crate) fn until_tags(&mut self, numbers: std::ops::RangeInclusive<u64>) {
@@ -112,6 +117,43 @@ impl Ear {
         self.until("posts", |ear| {
             wanted.iter().all(|tag| ear.tags.contains_key(tag))
         });
+    }
+
+    /// Waits for a post with each of these hashtags.
+    pub(crate) fn until_labels(&mut self, labels: impl IntoIterator<Item = String>) {
+        let wanted: Vec<String> = labels.into_iter().collect();
+        self.until("posts", |ear| {
+            wanted.iter().all(|label| ear.tags.contains_key(label))
+        });
+    }
+
+    /// The posts with each hashtag.
+    pub(crate) fn posts_by_tag(&self) -> BTreeMap<&str, BTreeSet<PostId>> {
+        let mut found: BTreeMap<&str, BTreeSet<PostId>> = BTreeMap::new();
+        for post in &self.posts {
+            for hashtag in &post.hashtags {
+                found.entry(&hashtag.label).or_default().insert(post.id);
+            }
+        }
+        found
+    }
+
+    /// Waits until the last thing it said of itself is that it hears.
+    pub(crate) fn until_live_now(&mut self) {
+        self.until("live feed", |ear| {
+            ear.standings.last() == Some(&Standing::Live)
+        });
+    }
+
+    /// Waits till it waits or is refused, and gives the reason.
+    pub(crate) fn until_setback(&mut self) -> String {
+        let before = self.standings.len();
+        let why = |ear: &Self| {
+            let problem = ear.standings[before..].iter().find_map(Standing::problem);
+            problem.map(str::to_owned)
+        };
+        self.until("setback", |ear| why(ear).is_some());
+        why(self).expect("it was waited for")
     }
 
     pub(crate) fn until_live(&mut self) {
