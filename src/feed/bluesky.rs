@@ -622,6 +622,15 @@ mod wire {
     }
 }
 
+/// For `fuzz/targets/jetstream.rs`.
+#[cfg(fuzzing)]
+pub mod fuzzing {
+    /// Whether a frame would move the cursor.
+    pub fn has_place(frame: &[u8]) -> bool {
+        matches!(super::wire::read(frame), super::wire::Frame::Event { .. })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -150,7 +150,7 @@ fn post(
     truth.posts += 1;
     let now_us = clock::now().as_millis() * 1_000;
     let mut event = Event::post(seq, now_us, format!("f{feed}n{number}"), &text);
-    event.did = format!("did:plc:author{:018}", author);
+    event.did = format!("did:plc:author{author:018}");
     event
 }
 
