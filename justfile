@@ -22,6 +22,27 @@ peers:
     tests/peers/install
     cargo test --test it -- --ignored peers::
 
+# Live feeds that are cut again and again at ten times Bluesky's rate, for half an hour or as many seconds as said: not
+# a post too many or too few, and flat memory. DOWNTREND_SOAK_POSTS_PER_SECOND=275 is a peak.
+soak seconds="1800":
+    DOWNTREND_SOAK_SECONDS={{ seconds }} cargo test --test it soak:: -- --ignored --nocapture
+
+# Each parser of bytes from outside against bytes that nobody would send, a minute each, or one of them (needs
+# cargo-fuzz).
+fuzz seconds="60" *targets:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    # What libFuzzer wants of the compiler is not for stable programs, and is there all the same.
+    export RUSTC_BOOTSTRAP=1
+    cd fuzz
+    targets="{{ targets }}"
+    for target in ${targets:-$(cargo fuzz list)}; do
+        echo "== $target"
+        mkdir -p "corpus/$target"
+        cargo fuzz run "$target" "corpus/$target" "seeds/$target" -- -max_total_time={{ seconds }} -timeout=10 \
+            -rss_limit_mb=1024 -print_final_stats=1 -verbosity=0
+    done
+
 # What a change must pass to land, as it runs on a new machine.
 ci:
     .ci/run

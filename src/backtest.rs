@@ -574,6 +574,22 @@ fn sensitivity(text: &str) -> Result<Sensitivity, String> {
     }
 }
 
+/// For `fuzz/targets/series.rs`.
+#[cfg(fuzzing)]
+pub mod fuzzing {
+    use std::path::Path;
+
+    use super::{Error, Series, read_rows, smallest_step};
+
+    /// Reads a file of counts.
+    pub fn read(bytes: &[u8]) -> Result<(), Error> {
+        let path = Path::new("counts.csv");
+        let rows = read_rows(path, bytes)?;
+        let width = smallest_step(path, &rows)?;
+        Series::of(path, rows, width).map(drop)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

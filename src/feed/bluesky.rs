@@ -291,6 +291,7 @@ impl Bluesky {
             is_outdated: false,
             is_prompt: !resumes,
             delivers_since: None,
+            message_at: clock::start(),
             readable_at: clock::start(),
         }
     }
@@ -306,9 +307,14 @@ impl Bluesky {
         match heard {
             Ok(Heard::Message(frame)) => {
                 session.delivers_since.get_or_insert_with(clock::start);
+                session.message_at = clock::start();
                 return self.read(&frame, session, now, basket);
             }
-            Ok(Heard::SignOfLife) if session.is_prompt => basket.heard(earlier(now, LAG_MS)),
+            Ok(Heard::SignOfLife) if session.has_nothing_left() => {
+                session.is_prompt = true;
+                basket.heard(earlier(now, LAG_MS));
+                basket.stand(Standing::Live);
+            }
             Ok(Heard::SignOfLife) => {}
             Err(error) => {
                 if let Some(reject) = error.reject() {
@@ -433,13 +439,21 @@ struct Session {
     is_prompt: bool,
     /// When the first message came.
     delivers_since: Option<Instant>,
+    /// When the last message came.
+    message_at: Instant,
     /// When the last message came that could be read.
     readable_at: Instant,
 }
 
 impl Session {
+    /// Whether all that the host has was heard: it keeps up, or it lives and has had nothing to say for a while.
+    fn has_nothing_left(&self) -> bool {
+        self.is_prompt || self.message_at.elapsed().as_millis() >= LAG_MS.unsigned_abs().into()
+    }
+
     /// Time in which we did not listen is no silence of the peer.
     fn excuse(&mut self, duration: Duration) {
+        self.message_at += duration;
         self.readable_at += duration;
     }
 }
@@ -622,6 +636,15 @@ mod wire {
     }
 }
 
+/// For `fuzz/targets/jetstream.rs`.
+#[cfg(fuzzing)]
+pub mod fuzzing {
+    /// Whether a frame would move the cursor.
+    pub fn has_place(frame: &[u8]) -> bool {
+        matches!(super::wire::read(frame), super::wire::Frame::Event { .. })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -727,6 +750,37 @@ mod tests {
     }
 
     #[test]
+    fn a_quiet_host_that_lives_has_nothing_left_to_make_up_for() {
+        let last = position(Some(77)).cursor();
+        let mut feed = feed(&Options::default(), Some(&last)).expect("our own cursor");
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        runtime.expect("a runtime").block_on(async {
+            let (outlet, batches) = Outlet::open();
+            let mut basket = Basket::new(outlet, Identity::new([0; 16]), None);
+            let mut session = feed.begin(true, &mut basket);
+            let mut after = |session: &mut Session| {
+                let end = feed.hear(Ok(Heard::SignOfLife), session, &mut basket);
+                assert_eq!(end, None);
+                basket.hand_over().expect("it is listened to");
+                batches.recv().expect("a batch")
+            };
+            let batch = after(&mut session);
+            assert_eq!(
+                (batch.heard_until, batch.standing),
+                (None, Some(Standing::CatchingUp)),
+                "what it has may be on its way"
+            );
+            let while_ago = Duration::from_millis(LAG_MS.unsigned_abs());
+            session.message_at = clock::start().checked_sub(while_ago).expect("a while");
+            let batch = after(&mut session);
+            assert!(batch.heard_until.is_some());
+            assert_eq!(batch.standing, Some(Standing::Live));
+        });
+    }
+
+    #[test]
     fn only_what_happened_has_a_place() {
         let is_event =
             |frame: &str| matches!(wire::read(frame.as_bytes()), wire::Frame::Event { .. });
@@ -734,6 +788,7 @@ mod tests {
             r#"{"$type":"message","payload":{"$type":"x#commit","seq":1,"time":"2026-11-22T07:00:00.329308Z"}}"#,
             r#"{"$type":"message","payload":{"$type":"x#identity","seq":1,"time":"2026-11-22T07:00:00Z","identity":{"seq":9}}}"#,
             r#"{"did":"did:plc:a","time_us":1783175888090631,"kind":"account","cursor":5}"#,
+            r#"{"$type":"message","payload":{"$type":"x#commit","seq":1,"time":"imported","witnessedAt":"2026-11-22T07:00:00Z"}}"#,
         ] {
             assert!(is_event(event), "{event}");
         }

@@ -490,6 +490,37 @@ fn inner<'a>(html: &'a str, open: &str, close: &str) -> Option<&'a str> {
     Some(&html[start..end])
 }
 
+/// For `fuzz/targets/body.rs` and `headers.rs`.
+#[cfg(fuzzing)]
+pub mod fuzzing {
+    use std::io;
+
+    use reqwest::header::{HeaderMap, HeaderValue};
+
+    use super::body::Body;
+    use super::wait;
+    use crate::time::Timestamp;
+
+    /// The whole of a body that comes in pieces.
+    pub fn body<'a>(
+        encoding: Option<&str>,
+        bytes_max: usize,
+        pieces: impl Iterator<Item = &'a [u8]>,
+    ) -> io::Result<Vec<u8>> {
+        let mut body = Body::new(encoding, bytes_max)?;
+        for piece in pieces {
+            body.push(piece)?;
+        }
+        body.finish()
+    }
+
+    /// When a header asks to be called again.
+    pub fn told(name: &'static str, value: &str, now: Timestamp) -> Option<Timestamp> {
+        let value = HeaderValue::from_str(value).ok()?;
+        wait::told(&HeaderMap::from_iter([(name.parse().ok()?, value)]), now)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -34,10 +34,12 @@ const FRAMES_FIRST: usize = 20;
 const IDLE_AFTER: &str = "10s";
 /// How long the last post may take to be counted: a pause of a minute, a silence, and another pause.
 const PATIENCE: Duration = Duration::from_mins(4);
-/// Minutes after which memory should be what it will be: as long as minutes stay open.
-const WARM_UP: Duration = Duration::from_mins(15);
-/// What may be added to memory after that in the time that is left, for what the allocator does.
+/// When memory is what it will be: minutes stay open for ten minutes, then their authors are remembered for an hour.
+const WARM_UP: Duration = Duration::from_mins(75);
+/// What may be added to memory after that, for what the allocator does.
 const GROWTH_MAX: f64 = 0.10;
+/// More than this it never takes, warm or not, at ten times Bluesky's rate.
+const MEGABYTES_MAX: f64 = 256.0;
 
 /// What was asked for.
 #[derive(Debug, Clone, Copy)]
@@ -47,11 +49,13 @@ struct Soak {
     posts_per_second: u64,
     /// How long a connection lasts on average.
     life: Duration,
+    /// How many people post.
+    authors: u32,
     seed: u64,
 }
 
 impl Soak {
-    /// `DOWNTREND_SOAK_SECONDS`, `_FEEDS`, `_POSTS_PER_SECOND` of each feed, `_LIFE_SECONDS`, `_SEED`.
+    /// `DOWNTREND_SOAK_SECONDS`, `_FEEDS`, `_POSTS_PER_SECOND` of each feed, `_LIFE_SECONDS`, `_AUTHORS`, `_SEED`.
     fn asked_for() -> Self {
         let number = |name: &str, default: u64| {
             let asked = std::env::var(format!("DOWNTREND_SOAK_{name}"));
@@ -62,6 +66,7 @@ impl Soak {
             feeds: usize::try_from(number("FEEDS", 10)).expect("small"),
             posts_per_second: number("POSTS_PER_SECOND", 55),
             life: Duration::from_secs(number("LIFE_SECONDS", 20)),
+            authors: u32::try_from(number("AUTHORS", 20_000)).expect("small"),
             seed: number("SEED", clock::now().as_millis().cast_unsigned()),
         }
     }
@@ -150,7 +155,7 @@ fn post(
     truth.posts += 1;
     let now_us = clock::now().as_millis() * 1_000;
     let mut event = Event::post(seq, now_us, format!("f{feed}n{number}"), &text);
-    event.did = format!("did:plc:author{:018}", author);
+    event.did = format!("did:plc:author{author:018}");
     event
 }
 
@@ -182,7 +187,7 @@ fn send(soak: Soak, feed: usize, server: &Jetstream, ending: &Receiver<()>) -> T
             } else {
                 BTreeSet::new()
             };
-            let author = dice.u32(0..20_000);
+            let author = dice.u32(0..soak.authors);
             server.push_event(post(feed, seq, &hashtags, author, &mut truth));
             if dice.u32(0..10) == 0 {
                 seq += 1;
@@ -231,15 +236,15 @@ impl Memory {
         let (Some(first), Some(last)) = (self.samples.first(), self.samples.last()) else {
             return;
         };
-        let warm = WARM_UP.as_secs_f64();
+        let (half, warm) = (last.0 / 2.0, WARM_UP.as_secs_f64());
         report(&format!(
-            "memory: first {:.1} MB, last {:.1} MB; slope {:+.3} MB a minute over all, {:+.3} after {} min",
+            "memory: first {:.1} MB, last {:.1} MB; slope {:+.3} MB a minute over all, {:+.3} over the second half",
             first.1,
             last.1,
             self.slope_since(0.0),
-            self.slope_since(warm),
-            WARM_UP.as_secs() / 60
+            self.slope_since(half),
         ));
+        assert!(last.1 < MEGABYTES_MAX, "memory is {} MB", last.1);
         let grown = self.slope_since(warm) * (last.0 - warm) / 60.0;
         assert!(
             last.0 < 1.5 * warm || grown < GROWTH_MAX * last.1,
@@ -259,8 +264,8 @@ fn configuration(soak: &Soak, servers: &[Jetstream]) -> String {
     tables.collect()
 }
 
-/// Runs it all, and gives what was sent and the summary of the program.
-fn run(soak: Soak, servers: &[Jetstream], place: &Place) -> (Vec<Truth>, Value) {
+/// Runs it all, and gives what was sent, the summary of the program and its memory.
+fn run(soak: Soak, servers: &[Jetstream], place: &Place) -> (Vec<Truth>, Value, Memory) {
     let program = Program::start(place, &["--json"]);
     for server in servers {
         server.visits(1);
@@ -297,9 +302,8 @@ fn run(soak: Soak, servers: &[Jetstream], place: &Place) -> (Vec<Truth>, Value) 
     }
     let sent: u64 = truths.iter().map(|truth| truth.posts).sum();
     program.until(PATIENCE, |counted| counted.values().sum::<u64>() == sent);
-    memory.tell();
     report(&format!("it said:\n{}", last_lines(&program.errors(), 5)));
-    (truths, program.stop_and_read(PATIENCE))
+    (truths, program.stop_and_read(PATIENCE), memory)
 }
 
 /// A minute is shown once it is closed: when every feed has heard something of the next.
@@ -372,7 +376,7 @@ fn not_a_post_is_lost_or_counted_twice_however_often_connections_end() {
     let place = Place::new();
     place.write("downtrend.toml", configuration(&soak, &servers));
     let from = Timestamp::from_millis(clock::now().as_millis() - 60_000).expect("a time");
-    let (truths, summary) = run(soak, &servers, &place);
+    let (truths, summary, memory) = run(soak, &servers, &place);
     let mut uses = BTreeMap::<String, u64>::new();
     for (hashtag, count) in truths.iter().flat_map(|truth| &truth.uses) {
         *uses.entry(hashtag.clone()).or_default() += count;
@@ -394,4 +398,5 @@ fn not_a_post_is_lost_or_counted_twice_however_often_connections_end() {
     ));
     compare(&soak, &servers, &truths, &summary, &place);
     assert_eq!(exported(&place, from), uses);
+    memory.tell();
 }

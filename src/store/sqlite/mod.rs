@@ -326,3 +326,23 @@ impl Ledger for Sqlite {
         read::feeds(&self.database).map_err(Error::sql("read feeds"))
     }
 }
+
+/// For `fuzz/targets/packed.rs`.
+#[cfg(fuzzing)]
+pub mod fuzzing {
+    use super::codec;
+
+    /// Unpacks bytes as each sort that there is; gives how many things were in them, at most.
+    pub fn unpack(bytes: &[u8]) -> usize {
+        let (mut mentions, mut tallies) = (0, 0);
+        // Whether it is damaged makes no difference here.
+        let (Ok(()) | Err(_)) = codec::unpack_mentions(bytes, |_| mentions += 1);
+        let (Ok(()) | Err(_)) = codec::unpack_tallies(bytes, |_| tallies += 1);
+        let posts = codec::unpack_posts(bytes).map_or(0, |posts| posts.len());
+        let counts = codec::unpack_counts(bytes).map_or(0, |counts| counts.len());
+        [mentions, tallies, posts, counts]
+            .into_iter()
+            .max()
+            .unwrap_or(0)
+    }
+}
