@@ -6,11 +6,12 @@
 //! asked before. It uses no proxy and keeps no cookie.
 //!
 //! What it says of an error never holds a URL, since URLs hold secrets; a host is named. It does not know what a page
-//! means: feeds do. What feeds that poll have in common is in [`polling`]. The faults it bears are played through in
+//! means: feeds do. What feeds that poll have in common is in [`opening`] and [`polling`]. The faults it bears are played through in
 //! `tests/it/fetcher.rs`.
 
 mod address;
 mod body;
+pub mod opening;
 pub(super) mod polling;
 pub(super) mod wait;
 

@@ -21,8 +21,9 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::contract::{Batch, Closed, Ending, Feed, Outlet, Standing};
 use super::file::Context;
-use super::http::polling::{self, Line};
-use super::http::{self, Answer, Fetcher, Page, Request, Settings, Token, Validators, wait};
+use super::http::opening::{self, Error, Opening};
+use super::http::polling::{self, Line, REFUSED_RETRY, SETTLING, Stop};
+use super::http::{Answer, Fetcher, Page, Request, Settings, Token, Validators, wait};
 use super::{Asked, Kind, LiveFeed};
 use crate::clock;
 use crate::post::{Cursor, Identity, Item, RawPost};
@@ -38,10 +39,6 @@ const POLL_MIN: Duration = Duration::from_mins(1);
 const POLL_MAX: Duration = Duration::from_hours(24);
 /// Polls are late by up to this share, so that many feeds do not meet.
 const JITTER: f64 = 0.1;
-/// Between two looks at a server that refuses.
-const REFUSED_RETRY: Duration = Duration::from_mins(15);
-/// An entry may appear in the page so long after it was written.
-const SETTLING: Duration = Duration::from_secs(5);
 /// Feeds first, then anything: many servers label them wrong.
 const ACCEPT: &str = "application/atom+xml, application/rss+xml, application/feed+json, \
                       application/xml;q=0.9, */*;q=0.8";
@@ -56,24 +53,16 @@ pub const KIND: Kind = Kind {
 /// `feed:URL`, or a table with [`Options`].
 fn open(asked: Asked) -> Result<LiveFeed, String> {
     let options: Options = asked.options("url")?;
-    let url: Url = options
-        .url
-        .parse()
-        .map_err(|_| Error::Url(options.url.clone()).to_string())?;
-    Ok(LiveFeed {
-        // The query of an address may hold a key.
-        name: format!(
-            "{}:{}{}",
-            KIND.name,
-            url.host_str().unwrap_or_default(),
-            url.path()
-        ),
-        start: Box::new(move |context, cursor| {
-            let feed =
-                Syndication::new(options, &context, cursor).map_err(|error| error.to_string())?;
-            Ok(Box::new(feed))
-        }),
-    })
+    let url = options
+        .opening()
+        .address()
+        .map_err(|error| error.in_words())?;
+    // The query of an address may hold a key.
+    let host = url.host_str().unwrap_or_default();
+    let name = format!("{}:{host}{}", KIND.name, url.path());
+    Ok(opening::live(name, move |context, cursor| {
+        Syndication::new(options, context, cursor)
+    }))
 }
 
 /// Which feed.
@@ -97,25 +86,18 @@ fn poll_by_default() -> Duration {
     POLL
 }
 
-/// Why a feed cannot be read at all.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum Error {
-    /// Not an address.
-    #[error("use the feed {0:?}: write it as https://HOST/PATH")]
-    Url(String),
-    /// More often than feeds are made for.
-    #[error("poll {0:?} so often: the shortest time between polls is 1m")]
-    TooOften(String),
-    /// No fetcher.
-    #[error("read {url}")]
-    Fetcher {
-        /// Which feed.
-        url: String,
-        /// Why not.
-        #[source]
-        source: http::Error,
-    },
+impl Options {
+    fn opening(&self) -> Opening<'_> {
+        Opening {
+            url: &self.url,
+            form: "https://HOST/PATH",
+            allow_private: self.allow_private,
+            allow_http: true,
+            poll: self.poll,
+            poll_min: POLL_MIN,
+            host_interval: Settings::default().host_interval,
+        }
+    }
 }
 
 /// A feed that is polled.
@@ -151,28 +133,8 @@ impl Syndication {
         context: &Context,
         cursor: Option<&Cursor>,
     ) -> Result<Self, Error> {
-        let url: Url = options
-            .url
-            .parse()
-            .map_err(|_| Error::Url(options.url.clone()))?;
-        if !matches!(url.scheme(), "http" | "https") {
-            return Err(Error::Url(options.url));
-        }
-        if options.poll < POLL_MIN && !options.allow_private {
-            return Err(Error::TooOften(options.url));
-        }
-        let settings = Settings {
-            private_host: url
-                .host_str()
-                .filter(|_| options.allow_private)
-                .map(str::to_owned),
-            host_interval: Settings::default().host_interval.min(options.poll),
-            ..Settings::default()
-        };
-        let fetcher = Fetcher::new(settings).map_err(|source| Error::Fetcher {
-            url: options.url.clone(),
-            source,
-        })?;
+        let url = options.opening().address()?;
+        let fetcher = options.opening().fetcher(&url)?;
         Ok(Self {
             place: Place::restore(cursor, &url),
             options,
@@ -193,37 +155,29 @@ impl Feed for Syndication {
 impl Syndication {
     async fn listen(&mut self, line: &mut Line<'_>) -> Result<(), Closed> {
         loop {
-            let heard_until = wait::before(clock::now(), SETTLING);
-            let request = self.request();
-            match line.during(self.fetcher.get(&request)).await? {
-                Answer::Body(page) => {
-                    self.advance(*page, heard_until, line)?;
-                    line.pause(self.interval()).await?;
-                }
-                Answer::NotModified { max_age } => {
-                    self.stays = max_age.unwrap_or(self.stays);
-                    self.hand_on(Batch::default(), heard_until, line)?;
-                    line.pause(self.interval()).await?;
-                }
-                Answer::Wait { until, why } => line.pause_until(until, why).await?,
-                Answer::Failed { why } => {
-                    let until = wait::after(clock::now(), self.back_off.next());
-                    line.pause_until(until, why).await?;
-                }
-                Answer::Refused {
+            match self.round(line).await {
+                Ok(()) => line.pause(self.interval()).await?,
+                Err(Stop::Refused {
                     status: Some(410),
                     why,
-                } => {
-                    let batch = Batch {
-                        ending: Some(Ending::Complete),
-                        ..Batch::default()
-                    };
-                    return line.send(batch, Standing::Refused { why });
-                }
-                Answer::Refused { why, .. } => {
-                    line.send(Batch::default(), Standing::Refused { why })?;
-                    line.pause(REFUSED_RETRY.max(self.interval())).await?;
-                }
+                }) => return line.send(end(), Standing::Refused { why }),
+                Err(stop) => line.heed(stop, REFUSED_RETRY.max(self.interval())).await?,
+            }
+        }
+    }
+
+    /// One poll.
+    async fn round(&mut self, line: &mut Line<'_>) -> Result<(), Stop> {
+        let heard_until = wait::before(clock::now(), SETTLING);
+        let request = self.request();
+        match line.during(self.fetcher.get(&request)).await? {
+            Answer::NotModified { max_age } => {
+                self.stays = max_age.unwrap_or(self.stays);
+                Ok(self.hand_on(Batch::default(), heard_until, line)?)
+            }
+            answer => {
+                let page = polling::admit(answer, &mut self.back_off)?;
+                self.advance(page, heard_until, line)
             }
         }
     }
@@ -234,16 +188,17 @@ impl Syndication {
         page: Page,
         heard_until: Timestamp,
         line: &mut Line<'_>,
-    ) -> Result<(), Closed> {
+    ) -> Result<(), Stop> {
         let host = page.final_url.host_str().unwrap_or_default().to_owned();
         let mut batch = Batch::default();
         let parsed = match page::parse(&page.bytes, page.charset.as_deref(), &host, clock::now()) {
             Ok(parsed) => parsed,
             Err(reject) => {
-                polling::reject(reject, &mut batch);
-                let until = wait::after(clock::now(), self.interval());
-                let why = format!("{host} sends what is no RSS, Atom or JSON Feed");
-                return line.send(batch, Standing::Waiting { until, why });
+                return Err(Stop::Wait {
+                    until: wait::after(clock::now(), self.interval()),
+                    why: format!("{host} sends what is no RSS, Atom or JSON Feed"),
+                    broken: Some(reject),
+                });
             }
         };
         self.stays = page.max_age.unwrap_or_default().max(parsed.ttl);
@@ -252,7 +207,7 @@ impl Syndication {
         }
         self.place.validators = page.validators;
         self.take(parsed.entries, &mut batch);
-        self.hand_on(batch, heard_until, line)
+        Ok(self.hand_on(batch, heard_until, line)?)
     }
 
     /// Sorts out which entries are new, and whether some came and went unseen.
@@ -291,7 +246,7 @@ impl Syndication {
         self.back_off.reset();
         self.place.time = Some(heard_until.to_string());
         batch.heard_until = Some(heard_until);
-        batch.cursor = Some(self.place.store());
+        batch.cursor = Some(polling::store(&self.place));
         line.send(batch, Standing::Live)
     }
 
@@ -318,22 +273,22 @@ impl Syndication {
     }
 }
 
+/// The last batch of a feed that has been taken down.
+fn end() -> Batch {
+    Batch {
+        ending: Some(Ending::Complete),
+        ..Batch::default()
+    }
+}
+
 impl Place {
     fn restore(cursor: Option<&Cursor>, url: &Url) -> Self {
-        let stored = match cursor {
-            Some(Cursor::Token(token)) => serde_json::from_str::<Self>(token).ok(),
-            Some(Cursor::Place(_)) | None => None,
-        };
-        let mut place = stored
-            .filter(|stored| stored.asked == url.as_str())
+        let mut place = polling::restore(cursor)
+            .filter(|stored: &Self| stored.asked == url.as_str())
             .unwrap_or_default();
         url.as_str().clone_into(&mut place.asked);
         place.moved = place.moved.filter(|moved| moved.parse::<Url>().is_ok());
         place
-    }
-
-    fn store(&self) -> Cursor {
-        Cursor::Token(serde_json::to_string(self).expect("texts and numbers are JSON"))
     }
 
     fn last_read(&self) -> Option<Timestamp> {
@@ -353,7 +308,7 @@ mod tests {
             seen: vec![1, u64::MAX],
             ..Place::default()
         };
-        let cursor = place.store();
+        let cursor = polling::store(&place);
         assert_eq!(Place::restore(Some(&cursor), &url).seen, [1, u64::MAX]);
         let other = "https://a.example/other".parse().unwrap();
         assert!(Place::restore(Some(&cursor), &other).seen.is_empty());

@@ -2,22 +2,15 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::Receiver;
-use std::thread;
 use std::time::Duration;
 
-use downtrend::clock;
-use downtrend::feed::contract::{Batch, Ending, Feed, Outlet, Standing};
-use downtrend::feed::file::Context;
+use downtrend::feed::contract::{Batch, Ending, Standing};
 use downtrend::feed::syndication::page::parse;
 use downtrend::feed::syndication::{Options, Syndication};
-use downtrend::post::{Cursor, Identity, Reject};
-use downtrend::time::Timestamp;
+use downtrend::post::{Cursor, Reject};
 
-use super::support::http::{Server, answer, ok};
+use super::support::http::{Server, answer, context, ok, run, time, wait_for};
 use super::support::root;
-
-/// A test gives up when nothing has come for so long; nothing waits for it to pass.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 fn start(server: &Server, path: &str, cursor: Option<&Cursor>) -> Receiver<Batch> {
     let options = Options {
@@ -26,25 +19,7 @@ fn start(server: &Server, path: &str, cursor: Option<&Cursor>) -> Receiver<Batch
         allow_private: true,
         poll: Duration::from_millis(10),
     };
-    let context = Context {
-        identity: Identity::new([7; 16]),
-    };
-    let feed = Syndication::new(options, &context, cursor).expect("good options");
-    let (outlet, batches) = Outlet::open();
-    thread::spawn(move || Box::new(feed).run(outlet));
-    batches
-}
-
-/// Takes batches until one is what the test waits for.
-fn wait_for(batches: &Receiver<Batch>, mut is_it: impl FnMut(&Batch) -> bool) -> Batch {
-    let until = clock::start() + PATIENCE;
-    while clock::start() < until {
-        let batch = batches.recv_timeout(PATIENCE).expect("something comes");
-        if is_it(&batch) {
-            return batch;
-        }
-    }
-    panic!("what the test waits for never came");
+    run(Syndication::new(options, &context(), cursor).expect("good options"))
 }
 
 /// A feed with an entry an hour.
@@ -103,7 +78,6 @@ fn a_page_without_one_known_entry_is_a_gap() {
     token["time"] = "2026-11-23T03:00:00Z".into();
     let batches = start(&server, "/feed", Some(&Cursor::Token(token.to_string())));
     let second = wait_for(&batches, |batch| !batch.posts.is_empty());
-    let time = |text: &str| text.parse::<Timestamp>().expect("RFC 3339");
     assert_eq!(
         second.gaps,
         [time("2026-11-23T03:00:00Z")..time("2026-11-23T10:00:00Z")]
