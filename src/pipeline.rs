@@ -165,6 +165,7 @@ pub fn run(
                 .map(|standing| (feed, standing.to_string()))
                 .into_iter()
                 .collect(),
+            officials: vec![(feed, std::mem::take(&mut batch.officials))],
             provisional: ahead,
         })?;
         retire(retention, summary.watermark, ledger)?;

@@ -13,6 +13,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 
 use crate::hashtag::Hashtag;
+use crate::official::Official;
 use crate::post::Cursor;
 use crate::time::Minute;
 use crate::trend::coverage::Coverage;
@@ -102,6 +103,8 @@ pub struct FeedRow {
     pub first: Option<Minute>,
     /// Posts counted from it.
     pub posts: u64,
+    /// Updates of status pages kept from it.
+    pub officials: u64,
     /// How it stood when it was last heard of, if it is a live one.
     pub standing: Option<String>,
 }
@@ -146,6 +149,8 @@ pub struct Record<'a> {
     pub progress: Vec<(FeedId, &'a Progress)>,
     /// How live feeds stand, of those that stand differently from before.
     pub standings: Vec<(FeedId, String)>,
+    /// What status pages say, by the feed that brought it; of one update the newer version is kept.
+    pub officials: Vec<(FeedId, Vec<Official>)>,
     /// Spikes and gaps as they look when the minutes still open are judged; they replace the last ones given.
     pub provisional: Option<Tick>,
 }
@@ -220,4 +225,6 @@ pub trait Ledger {
     fn lang_tags(&self) -> Result<BTreeMap<LangId, String>, Error>;
     /// The feeds ever read into this ledger.
     fn feeds(&self) -> Result<Vec<FeedRow>, Error>;
+    /// What status pages said of a service in `range`, oldest first.
+    fn officials(&self, service: &str, range: Range<Minute>) -> Result<Vec<Official>, Error>;
 }

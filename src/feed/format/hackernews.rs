@@ -143,8 +143,8 @@ pub(super) mod tests {
     use super::super::tests::{item, items, post, posts, with};
     use super::*;
 
-    pub(in crate::feed::format) const ITEM: &str = r##"{"by":"ann","id":17,"parent":3,"kids":[18],"text":"R&amp;D says #whatsappdown<p>since noon","time":1666681509,"type":"comment"}"##;
-    pub(in crate::feed::format) const PAGE: &str = r##"{"hits":[{"author":"bob","created_at":"2022-10-25T07:05:10.000Z","created_at_i":1666681510,"objectID":"18","title":"Ask HN: whatsapp down?","story_text":null,"comment_text":null,"_tags":["story","author_bob","story_18"]},{"author":"ann","created_at_i":1666681509,"objectID":"17","story_title":"another","comment_text":"R&amp;D says #whatsappdown<p>since noon","_tags":["comment","author_ann"]}],"nbHits":2,"page":0,"nbPages":1,"hitsPerPage":1000}"##;
+    pub(in crate::feed::format) const ITEM: &str = r#"{"by":"ann","id":17,"parent":3,"kids":[18],"text":"R&amp;D says #whatsappdown<p>since noon","time":1666681509,"type":"comment"}"#;
+    pub(in crate::feed::format) const PAGE: &str = r#"{"hits":[{"author":"bob","created_at":"2022-10-25T07:05:10.000Z","created_at_i":1666681510,"objectID":"18","title":"Ask HN: whatsapp down?","story_text":null,"comment_text":null,"_tags":["story","author_bob","story_18"]},{"author":"ann","created_at_i":1666681509,"objectID":"17","story_title":"another","comment_text":"R&amp;D says #whatsappdown<p>since noon","_tags":["comment","author_ann"]}],"nbHits":2,"page":0,"nbPages":1,"hitsPerPage":1000}"#;
 
     #[test]
     fn an_item_is_one_post_whichever_way_it_came() {

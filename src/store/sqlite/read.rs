@@ -7,7 +7,7 @@ use hashbrown::{HashMap, HashSet};
 use rusqlite::{OptionalExtension, Row};
 
 use super::codec::{self, Damaged};
-use super::{Connection, SECRET_BYTES, Sqlite};
+use super::{Connection, SECRET_BYTES, Sqlite, official};
 use crate::post::{AuthorId, Cursor, Place};
 use crate::store::{Busy, Error, FeedRow, Ledger, Name};
 use crate::time::Minute;
@@ -537,6 +537,7 @@ pub(super) fn short_names<Id: Ord>(
 
 /// The feeds ever read.
 pub(super) fn feeds(database: &Connection) -> rusqlite::Result<Vec<FeedRow>> {
+    let officials: HashMap<FeedId, u64> = official::counts(database)?.into_iter().collect();
     database
         .prepare_cached(
             "SELECT id, name, kind, offset_bytes, lines, fingerprint, newest_minute,
@@ -555,14 +556,16 @@ pub(super) fn feeds(database: &Connection) -> rusqlite::Result<Vec<FeedRow>> {
                     fingerprint: row.get::<_, i64>(5)?.cast_unsigned(),
                 })),
             };
+            let id = FeedId(row.get(0)?);
             Ok(FeedRow {
-                id: FeedId(row.get(0)?),
+                id,
                 name: row.get(1)?,
                 kind: row.get(2)?,
                 cursor,
                 newest: row.get::<_, Option<u32>>(6)?.map(Minute),
                 first: row.get::<_, Option<u32>>(7)?.map(Minute),
                 posts: row.get::<_, i64>(8)?.cast_unsigned(),
+                officials: officials.get(&id).copied().unwrap_or(0),
                 standing: row.get(10)?,
             })
         })?

@@ -4,7 +4,7 @@ use rusqlite::{OptionalExtension, Transaction, TransactionBehavior};
 
 use super::codec;
 use super::names::Names;
-use super::{Connection, SECRET_BYTES};
+use super::{Connection, SECRET_BYTES, official};
 use crate::post::Cursor;
 use crate::store::{Error, Record};
 use crate::time::Minute;
@@ -101,6 +101,9 @@ fn write_all(
     }
     for (feed, cursor) in &record.cursors {
         write_cursor(transaction, *feed, cursor)?;
+    }
+    for (feed, officials) in &record.officials {
+        official::write(transaction, *feed, officials)?;
     }
     for (feed, standing) in &record.standings {
         transaction
