@@ -18,6 +18,7 @@ mod mastodon;
 mod order;
 mod payloads;
 mod peers;
+mod real_feeds;
 mod replay;
 mod support;
 mod syndication;

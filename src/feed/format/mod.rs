@@ -21,7 +21,7 @@ use crate::post::{Item, RawPost, Reject};
 
 mod bluesky_view;
 mod bridge;
-mod field;
+pub(super) mod field;
 mod hackernews;
 pub(super) mod html;
 mod jetstream;
@@ -166,7 +166,7 @@ fn read_page<'a>(
 
 /// A typed reading of `json`, with the reject that says why there is none.
 #[inline]
-fn decode<'a, T: serde::Deserialize<'a>>(json: &'a str) -> Result<T, Reject> {
+pub(super) fn decode<'a, T: serde::Deserialize<'a>>(json: &'a str) -> Result<T, Reject> {
     serde_json::from_str(json).map_err(|error| refusal(&error, json))
 }
 
