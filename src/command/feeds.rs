@@ -31,6 +31,7 @@ struct Row {
     name: String,
     kind: String,
     posts: u64,
+    officials: u64,
     first: Option<String>,
     newest: Option<String>,
     cursor: Option<String>,
@@ -43,6 +44,7 @@ impl Row {
             name: feed.name.clone(),
             kind: feed.kind.clone(),
             posts: feed.posts,
+            officials: feed.officials,
             first: feed.first.map(|minute| minute.to_string()),
             newest: feed.newest.map(|minute| minute.to_string()),
             cursor: feed.cursor.as_ref().map(cursor),
@@ -119,6 +121,10 @@ pub(super) fn execute(_: &Args, global: &Global, out: Out<'_>) -> Result<(), Err
         text("FEED"),
     ];
     write!(out, "{}", table(&columns, rows))?;
+    for feed in feeds.iter().filter(|feed| feed.officials > 0) {
+        let (name, rows) = (plain(&feed.name), grouped(feed.officials));
+        writeln!(out, "\n{name}: {rows} official rows, which are not posts")?;
+    }
     for feed in &feeds {
         if let (_, Some(reason)) = standing_and_reason(feed) {
             writeln!(out, "\n{}: {}", plain(&feed.name), plain(reason))?;

@@ -9,11 +9,13 @@ pub mod bluesky;
 pub mod contract;
 pub mod file;
 pub mod format;
+pub mod hackernews;
 pub mod http;
 pub mod inlet;
 pub mod lines;
 pub mod mastodon;
 pub mod sorted;
+pub mod status;
 pub mod syndication;
 pub mod websocket;
 
@@ -67,7 +69,14 @@ pub struct LiveFeed {
 }
 
 /// Every kind.
-pub const KINDS: &[Kind] = &[file::KIND, bluesky::KIND, mastodon::KIND, syndication::KIND];
+pub const KINDS: &[Kind] = &[
+    file::KIND,
+    bluesky::KIND,
+    mastodon::KIND,
+    syndication::KIND,
+    status::KIND,
+    hackernews::KIND,
+];
 
 /// The kind with this name.
 pub fn kind(name: &str) -> Option<&'static Kind> {
