@@ -204,12 +204,12 @@ fn is_shown(url: &str) -> bool {
 mod tests {
     use super::*;
 
-    const PAGE: &str = r##"{"page":{"id":"p1","name":"WhatsApp","url":"https://status.example","updated_at":"2026-11-24T07:20:00.000-08:00"},
+    const PAGE: &str = r#"{"page":{"id":"p1","name":"WhatsApp","url":"https://status.example","updated_at":"2026-11-24T07:20:00.000-08:00"},
         "incidents":[{"id":"i1","name":"No messages","status":"identified","impact":"major","created_at":"2026-11-24T07:10:00.000-08:00",
         "updated_at":"2026-11-24T07:20:00.000-08:00","shortlink":"https://stspg.example/i1","components":[],"incident_updates":[
         {"id":"u2","status":"identified","body":"A disk &amp; a cable.","created_at":"2026-11-24T07:20:00.000-08:00","updated_at":"2026-11-24T07:21:00.000-08:00"},
         {"id":"u1","status":"investigating","body":"We look.","created_at":"2026-11-24T07:12:00.000-08:00","updated_at":"2026-11-24T07:12:00.000-08:00"}]}],
-        "scheduled_maintenances":[{"id":"m1","name":"A move","status":"scheduled","impact":"maintenance","created_at":"2026-11-20T00:00:00Z","incident_updates":[]}]}"##;
+        "scheduled_maintenances":[{"id":"m1","name":"A move","status":"scheduled","impact":"maintenance","created_at":"2026-11-20T00:00:00Z","incident_updates":[]}]}"#;
 
     fn read(json: &str) -> Result<Parsed, Reject> {
         parse(json.as_bytes(), |name| {

@@ -128,9 +128,9 @@ fn name_of(author: Maybe<Author<'_>>, authors: List<Maybe<Author<'_>>>) -> Optio
 mod tests {
     use super::*;
 
-    const FEED: &str = r##"{"version":"https://jsonfeed.org/version/1.1","title":"t","language":"bn","authors":[{"url":"https://ann.example"}],
+    const FEED: &str = r#"{"version":"https://jsonfeed.org/version/1.1","title":"t","language":"bn","authors":[{"url":"https://ann.example"}],
         "items":[{"id":17,"url":"https://a.example/17","title":"R&D","content_html":"<p>#<span>x</span></p>","date_published":"2026-11-24T10:00:00Z","tags":["Down",5]},
-        {"id":"18","content_text":"1 < 2","author":{"name":"bob"},"language":"de","attachments":[{"url":"x"}]}, 5]}"##;
+        {"id":"18","content_text":"1 < 2","author":{"name":"bob"},"language":"de","attachments":[{"url":"x"}]}, 5]}"#;
 
     #[test]
     fn items_are_read_with_what_the_feed_says_for_all() {

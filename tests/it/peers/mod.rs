@@ -1,6 +1,8 @@
 //! Against servers of others, as they run in the world. Ignored where nobody asks: `just peers` installs them and runs
 //! these.
 
+mod nginx;
+
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
