@@ -193,6 +193,17 @@ impl Lexicon {
         })
     }
 
+    /// The service that goes by this name, as it stands on a page: `WhatsApp`, or `WhatsApp Status`.
+    pub fn service_named(&self, name: &str) -> Option<&str> {
+        let known = |words: &[&str]| {
+            let key = hashtag::fold(&words.concat());
+            let name = self.names.get(&*joined(&key))?.first()?;
+            Some(&*name.service)
+        };
+        let words: Vec<&str> = name.split_whitespace().collect();
+        known(&words).or_else(|| known(words.strip_suffix(&["Status"])?))
+    }
+
     /// The ids of all services, sorted.
     pub fn services(&self) -> Vec<&str> {
         let names = self.names.values().flatten().chain(self.listed.values());

@@ -18,6 +18,7 @@ pub mod export;
 pub mod feed;
 pub mod hashtag;
 pub mod lexicon;
+pub mod official;
 #[cfg(feature = "app")]
 pub mod pipeline;
 pub mod post;

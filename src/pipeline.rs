@@ -196,6 +196,7 @@ impl Committed {
     /// Whether a batch and its tick must be recorded; if so they count as recorded.
     fn must_follow(&mut self, feed: FeedId, batch: &Batch, tick: &Tick) -> bool {
         let is_new = batch.items() > 0
+            || !batch.officials.is_empty()
             || batch.cursor.is_some() && batch.cursor.as_ref() != self.cursors.get(&feed)
             || batch.standing.is_some()
             || !tick.segments.is_empty()
@@ -230,6 +231,7 @@ fn of_feed(feed: FeedId, batch: Batch) -> Record<'static> {
             .into_iter()
             .collect(),
         standings: stand.map(|stand| (feed, stand)).into_iter().collect(),
+        officials: vec![(feed, batch.officials)],
         heard: batch
             .heard_until
             .map(|until| (feed, until))

@@ -43,6 +43,7 @@ struct Row {
     state: String,
     posts: u64,
     posts_per_minute: f64,
+    officials: u64,
     first: Option<String>,
     newest: Option<String>,
     lag_ms: Option<u64>,
@@ -63,6 +64,7 @@ impl Row {
             state: state(feed, now),
             posts: feed.posts,
             posts_per_minute: crate::export::rounded(feed.posts_per_minute),
+            officials: feed.officials,
             first: feed.first.map(|minute| minute.to_string()),
             newest: feed.newest.map(|minute| minute.to_string()),
             lag_ms: feed.heard_until.map(since),
@@ -82,6 +84,7 @@ impl Row {
             state: "never read".to_owned(),
             posts: 0,
             posts_per_minute: 0.0,
+            officials: 0,
             first: None,
             newest: None,
             lag_ms: None,
@@ -194,6 +197,10 @@ fn show(feeds: &[Row], out: Out<'_>) -> Result<(), Error> {
     write!(out, "{}", table(&columns, rows.collect()))?;
     for feed in feeds {
         let name = plain(&feed.name);
+        if feed.officials > 0 {
+            let rows = grouped(feed.officials);
+            writeln!(out, "\n{name}: {rows} official rows, which are not posts")?;
+        }
         if let (state, Some(reason)) = state_and_reason(&feed.state) {
             writeln!(out, "\n{name}: {} because {}", plain(state), plain(reason))?;
         } else if let (Some(problem), Some(at)) = (&feed.last_error, &feed.last_error_at) {
@@ -235,6 +242,7 @@ mod tests {
             newest: None,
             first: None,
             posts: 0,
+            officials: 0,
             posts_per_minute: 0.0,
             cursor_at: None,
             standing: standing.map(str::to_owned),

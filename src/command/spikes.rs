@@ -9,10 +9,16 @@ use super::{
     open_to_read, print_json, short,
 };
 use crate::config::duration;
+use crate::official::Official;
 use crate::store::Ledger;
 use crate::time::{Minute, Timestamp};
 use crate::view::spikes::{self, SpikeView};
 use crate::view::table::{grouped, local, local_time, number, plain, table, text};
+
+/// What a status page said of one spike, as far as it is shown.
+const OFFICIAL_LINES_MAX: usize = 3;
+/// Of what it said.
+const OFFICIAL_CHARS_MAX: usize = 120;
 
 /// Lists spikes, open and past.
 #[derive(Debug, clap::Args)]
@@ -125,8 +131,31 @@ pub(super) fn execute(args: &Args, global: &Global, out: Out<'_>) -> Result<(), 
             local_time(view.spike.flagged.next(), &config.tz),
             view.why
         )?;
+        for official in spikes::officials(&ledger, view)?
+            .iter()
+            .take(OFFICIAL_LINES_MAX)
+        {
+            writeln!(out, "{}", official_line(official, &config.tz))?;
+        }
     }
     Ok(())
+}
+
+/// What a status page said, in one line.
+fn official_line(official: &Official, tz: &jiff::tz::TimeZone) -> String {
+    let said = [&official.incident, &official.text];
+    let said: Vec<&str> = said
+        .into_iter()
+        .flat_map(|part| part.split_whitespace())
+        .collect();
+    let said: String = said.join(" ").chars().take(OFFICIAL_CHARS_MAX).collect();
+    format!(
+        "official: {} status page, {} {}: {}",
+        plain(&official.page),
+        local_time(official.at.minute(), tz),
+        plain(&official.state),
+        plain(&said)
+    )
 }
 
 /// The table of spikes; what `run` ends with.

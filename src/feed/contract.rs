@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
+use crate::official::Official;
 use crate::post::{Cursor, Post, Reject};
 use crate::time::Timestamp;
 
@@ -21,6 +22,8 @@ pub const BATCH_ITEMS_MAX: u64 = 4_096;
 pub struct Batch {
     /// Posts, in the order in which they were read.
     pub posts: Vec<Post>,
+    /// What a status page says; never counted.
+    pub officials: Vec<Official>,
     /// Well-formed events that are no posts.
     pub skipped: u64,
     /// What was dropped, by reason.
@@ -113,6 +116,7 @@ impl Batch {
         self.cursor = later.cursor.or(self.cursor.take());
         self.heard_until = self.heard_until.max(later.heard_until);
         self.gaps.extend(later.gaps);
+        self.officials.extend(later.officials);
         self.standing = later.standing.or(self.standing.take());
         self.ending = later.ending.or(self.ending.take());
     }

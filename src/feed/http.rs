@@ -6,13 +6,15 @@
 //! asked before. It uses no proxy and keeps no cookie.
 //!
 //! What it says of an error never holds a URL, since URLs hold secrets; a host is named. It does not know what a page
-//! means: feeds do. What feeds that poll have in common is in [`polling`]. The faults it bears are played through in
+//! means: feeds do. What feeds that poll have in common is in [`opening`] and [`polling`]. The faults it bears are played through in
 //! `tests/it/fetcher.rs`.
 
 mod address;
 mod body;
+pub mod opening;
 pub(super) mod polling;
 pub(super) mod wait;
+pub(super) mod watch;
 
 use std::error::Error as _;
 use std::fmt;
@@ -23,6 +25,7 @@ use reqwest::header::{
     HeaderMap, HeaderName, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, LOCATION,
 };
 use reqwest::{Client, Response, StatusCode, Url};
+use xxhash_rust::xxh3::xxh3_64;
 
 use self::address::{NotPublic, Resolver};
 use self::body::Body;
@@ -104,8 +107,8 @@ pub struct Validators {
     pub etag: Option<String>,
     /// `Last-Modified`.
     pub last_modified: Option<String>,
-    /// The address that said so: of another they say nothing.
-    pub url: String,
+    /// Hash of the address that said so: of another they say nothing. The address itself may hold a secret.
+    pub address: u64,
 }
 
 /// A request.
@@ -317,6 +320,11 @@ impl Fetcher {
     }
 }
 
+/// An address as validators remember it.
+fn hash_of(url: &Url) -> u64 {
+    xxh3_64(url.as_str().as_bytes())
+}
+
 /// The host of an address; http and https always have one.
 fn host_of(url: &Url) -> &str {
     url.host_str().unwrap_or_default()
@@ -371,7 +379,7 @@ fn headers(request: &Request, url: &Url) -> Result<HeaderMap, Answer> {
         headers.insert(AUTHORIZATION, value);
     }
     let known = request.validators.as_ref();
-    if let Some(known) = known.filter(|known| known.url == url.as_str()) {
+    if let Some(known) = known.filter(|known| known.address == hash_of(url)) {
         for (name, value) in [
             (IF_NONE_MATCH, &known.etag),
             (IF_MODIFIED_SINCE, &known.last_modified),
@@ -425,7 +433,7 @@ fn validators(headers: &HeaderMap, url: &Url) -> Option<Validators> {
     (etag.is_some() || last_modified.is_some()).then(|| Validators {
         etag,
         last_modified,
-        url: url.to_string(),
+        address: hash_of(url),
     })
 }
 
@@ -454,7 +462,7 @@ fn parameter<'a>(header: &'a str, separator: char, name: &str) -> Option<&'a str
 /// The title, or a word for its absence, of bytes that are a page for people: a login, a captcha, a notice.
 fn title_of_web_page(bytes: &[u8]) -> Option<String> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let head = &bytes.trim_ascii_start();
+    let head = after_asides(bytes);
     let begins_with = |tag: &[u8]| {
         head.get(..tag.len())
             .is_some_and(|start| start.eq_ignore_ascii_case(tag))
@@ -478,6 +486,19 @@ fn title_of_web_page(bytes: &[u8]) -> Option<String> {
     } else {
         format!("{title:?}")
     })
+}
+
+/// What follows an XML declaration and comments.
+fn after_asides(bytes: &[u8]) -> &[u8] {
+    let mut rest = bytes.trim_ascii_start();
+    while let Some(end) = [(&b"<?xml"[..], &b"?>"[..]), (b"<!--", b"-->")]
+        .into_iter()
+        .find(|(open, _)| rest.starts_with(open))
+        .and_then(|(_, close)| Some(memchr::memmem::find(rest, close)? + close.len()))
+    {
+        rest = rest[end..].trim_ascii_start();
+    }
+    rest
 }
 
 /// What stands between an opening tag, whatever its attributes, and its closing one.
@@ -571,6 +592,11 @@ mod tests {
             Some("it has no title")
         );
         assert_eq!(title_of_web_page(b"<?xml version='1.0'?><rss>"), None);
+        assert_eq!(title_of_web_page(b"<!-- <html> -->"), None);
+        assert_eq!(
+            title_of_web_page(b"<?xml version='1.0'?> <!-- --> <html>").as_deref(),
+            Some("it has no title")
+        );
         assert_eq!(title_of_web_page(b"[]"), None);
     }
 

@@ -10,12 +10,14 @@ pub mod bluesky;
 pub mod contract;
 pub mod file;
 pub mod format;
+pub mod hackernews;
 pub mod http;
 pub mod inlet;
 pub mod lines;
 pub mod mastodon;
 pub mod nostr;
 pub mod sorted;
+pub mod status;
 pub mod syndication;
 pub mod websocket;
 
@@ -79,6 +81,8 @@ pub const KINDS: &[Kind] = &[
     mastodon::KIND,
     syndication::KIND,
     nostr::KIND,
+    status::KIND,
+    hackernews::KIND,
 ];
 
 /// The kind with this name.

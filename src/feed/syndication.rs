@@ -1,31 +1,42 @@
 //! Entries of an RSS, Atom or JSON Feed, by polling it.
 //!
-//! Every kind of feed is read into one shape by `feed-rs`; an entry becomes a post whose text is its title and its
-//! content without HTML, and whose categories are declared hashtags. What comes in is bytes of unknown honesty: the
-//! fetcher bounds their size, [`page`] their nesting, and no entity or DTD is ever fetched.
+//! Every kind of feed is read into one shape ([`page`]); an entry becomes a post whose text is its title and its content
+//! without HTML, and whose categories are declared hashtags. What comes in is bytes of unknown honesty: the fetcher
+//! bounds their size, the reader their nesting, and no entity or DTD is ever fetched.
 //!
-//! The cursor holds what the server said about the page's state, byte for byte, where the page has moved for good, and
-//! hashes of the entries that were handed on, so that each is handed on once. Beyond their cap the store's own memory
-//! of posts decides. A page on which no entry is known has rolled on without us: the stretch since is a gap.
+//! The cursor holds where the page is and what its server said about its state ([`watch`]), the last time that it was
+//! read, and hashes of the entries that were seen, so that each is handed on once. Beyond their cap the store's own
+//! memory of posts decides. A page on which no entry is known has rolled on without us: the stretch since is a gap.
 //!
-//! Manners: conditional requests; never more often than the setting, `max-age` or `ttl` allow, with some jitter; a 410
-//! ends the feed. Real feeds and faults are played through in `tests/it/syndication.rs`.
+//! The first page that is ever read shows what was there before us: all of its entries are remembered, and those handed
+//! on that were written just now ([`FRESH`]). An entry without a time is of the time at which it was first seen, and on
+//! the first page of no time at all.
+//!
+//! Manners are those of [`watch`]; a 410 ends the feed. Real feeds and faults are played through in
+//! `tests/it/syndication.rs` and `tests/it/peers/nginx.rs`.
 
+mod date;
+mod json;
+mod letters;
 pub mod page;
+mod xml;
 
+use std::collections::HashSet;
 use std::time::Duration;
 
-use reqwest::Url;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
+use self::page::Entry;
 use super::contract::{Batch, Closed, Ending, Feed, Outlet, Standing};
 use super::file::Context;
+use super::http::opening::{self, Error, Opening};
 use super::http::polling::{self, Line};
-use super::http::{self, Answer, Fetcher, Page, Request, Settings, Token, Validators, wait};
+use super::http::watch::{self, Look, Wanted, Watch};
+use super::http::{Page, Settings, Token, wait};
 use super::{Asked, Kind, LiveFeed};
 use crate::clock;
-use crate::post::{Cursor, Identity, Item, RawPost};
+use crate::post::{Cursor, Identity, Item};
 use crate::time::Timestamp;
 
 /// Entries remembered as handed on; a page of a feed rarely has more than a few hundred.
@@ -34,14 +45,8 @@ const SEEN_MAX: usize = 2_000;
 const POLL: Duration = Duration::from_mins(5);
 /// The least one may set, for a server that is not one's own.
 const POLL_MIN: Duration = Duration::from_mins(1);
-/// However long a page says that it will stay, it is asked again after a day.
-const POLL_MAX: Duration = Duration::from_hours(24);
-/// Polls are late by up to this share, so that many feeds do not meet.
-const JITTER: f64 = 0.1;
-/// Between two looks at a server that refuses.
-const REFUSED_RETRY: Duration = Duration::from_mins(15);
-/// An entry may appear in the page so long after it was written.
-const SETTLING: Duration = Duration::from_secs(5);
+/// Of the first page, entries of the last so many minutes are handed on: the lateness bound, unless it was set.
+const FRESH: Duration = Duration::from_mins(10);
 /// Feeds first, then anything: many servers label them wrong.
 const ACCEPT: &str = "application/atom+xml, application/rss+xml, application/feed+json, \
                       application/xml;q=0.9, */*;q=0.8";
@@ -56,24 +61,16 @@ pub const KIND: Kind = Kind {
 /// `feed:URL`, or a table with [`Options`].
 fn open(asked: Asked) -> Result<LiveFeed, String> {
     let options: Options = asked.options("url")?;
-    let url: Url = options
-        .url
-        .parse()
-        .map_err(|_| Error::Url(options.url.clone()).to_string())?;
-    Ok(LiveFeed {
-        // The query of an address may hold a key.
-        name: format!(
-            "{}:{}{}",
-            KIND.name,
-            url.host_str().unwrap_or_default(),
-            url.path()
-        ),
-        start: Box::new(move |context, cursor| {
-            let feed =
-                Syndication::new(options, &context, cursor).map_err(|error| error.to_string())?;
-            Ok(Box::new(feed))
-        }),
-    })
+    let url = options
+        .opening()
+        .address()
+        .map_err(|error| error.in_words())?;
+    // The query of an address may hold a key.
+    let host = url.host_str().unwrap_or_default();
+    let name = format!("{}:{host}{}", KIND.name, url.path());
+    Ok(opening::live(name, move |context, cursor| {
+        Syndication::new(options, context, cursor)
+    }))
 }
 
 /// Which feed.
@@ -97,51 +94,43 @@ fn poll_by_default() -> Duration {
     POLL
 }
 
-/// Why a feed cannot be read at all.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum Error {
-    /// Not an address.
-    #[error("use the feed {0:?}: write it as https://HOST/PATH")]
-    Url(String),
-    /// More often than feeds are made for.
-    #[error("poll {0:?} so often: the shortest time between polls is 1m")]
-    TooOften(String),
-    /// No fetcher.
-    #[error("read {url}")]
-    Fetcher {
-        /// Which feed.
-        url: String,
-        /// Why not.
-        #[source]
-        source: http::Error,
-    },
+impl Options {
+    fn opening(&self) -> Opening<'_> {
+        Opening {
+            url: &self.url,
+            form: "https://HOST/PATH",
+            allow_private: self.allow_private,
+            allow_http: true,
+            poll: self.poll,
+            poll_min: POLL_MIN,
+            host_interval: Settings::default().host_interval,
+        }
+    }
 }
 
 /// A feed that is polled.
 #[derive(Debug)]
 pub struct Syndication {
-    options: Options,
-    fetcher: Fetcher,
+    watch: Watch,
     identity: Identity,
-    place: Place,
-    /// How long the page says that it stays as it is.
-    stays: Duration,
-    back_off: wait::BackOff,
+    memory: Memory,
 }
 
-/// How far the feed is read, as the store keeps it.
-#[derive(Debug, Default, Serialize, Deserialize)]
-struct Place {
-    /// The address it was opened by.
-    asked: String,
-    /// Where it is now, if it has moved for good.
-    moved: Option<String>,
-    validators: Option<Validators>,
+/// What is remembered of a feed beside where its page is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Memory {
     /// The last time that all of it was read.
     time: Option<String>,
-    /// Hashes of entries that were handed on, newest first.
+    /// Hashes of entries that were seen, newest first.
     seen: Vec<u64>,
+}
+
+/// The cursor.
+#[derive(Debug, Serialize, Deserialize)]
+struct Stored {
+    page: watch::Place,
+    #[serde(flatten)]
+    memory: Memory,
 }
 
 impl Syndication {
@@ -151,35 +140,24 @@ impl Syndication {
         context: &Context,
         cursor: Option<&Cursor>,
     ) -> Result<Self, Error> {
-        let url: Url = options
-            .url
-            .parse()
-            .map_err(|_| Error::Url(options.url.clone()))?;
-        if !matches!(url.scheme(), "http" | "https") {
-            return Err(Error::Url(options.url));
-        }
-        if options.poll < POLL_MIN && !options.allow_private {
-            return Err(Error::TooOften(options.url));
-        }
-        let settings = Settings {
-            private_host: url
-                .host_str()
-                .filter(|_| options.allow_private)
-                .map(str::to_owned),
-            host_interval: Settings::default().host_interval.min(options.poll),
-            ..Settings::default()
+        let url = options.opening().address()?;
+        let fetcher = options.opening().fetcher(&url)?;
+        let stored = polling::restore::<Stored>(cursor)
+            // Of another page it says nothing.
+            .filter(|stored| Watch::is_of(&stored.page, &url));
+        let (page, memory) = stored.map_or((None, Memory::default()), |stored| {
+            (Some(stored.page), stored.memory)
+        });
+        let wanted = Wanted {
+            url,
+            accept: ACCEPT,
+            token: options.token,
+            poll: options.poll,
         };
-        let fetcher = Fetcher::new(settings).map_err(|source| Error::Fetcher {
-            url: options.url.clone(),
-            source,
-        })?;
         Ok(Self {
-            place: Place::restore(cursor, &url),
-            options,
-            fetcher,
+            watch: Watch::new(wanted, fetcher, page),
             identity: context.identity.clone(),
-            stays: Duration::ZERO,
-            back_off: wait::BackOff::default(),
+            memory,
         })
     }
 }
@@ -193,93 +171,72 @@ impl Feed for Syndication {
 impl Syndication {
     async fn listen(&mut self, line: &mut Line<'_>) -> Result<(), Closed> {
         loop {
-            let heard_until = wait::before(clock::now(), SETTLING);
-            let request = self.request();
-            match line.during(self.fetcher.get(&request)).await? {
-                Answer::Body(page) => {
-                    self.advance(*page, heard_until, line)?;
-                    line.pause(self.interval()).await?;
-                }
-                Answer::NotModified { max_age } => {
-                    self.stays = max_age.unwrap_or(self.stays);
+            match self.watch.next(line).await? {
+                Look::Page { page, heard_until } => self.advance(&page, heard_until, line).await?,
+                Look::Unchanged { heard_until } => {
                     self.hand_on(Batch::default(), heard_until, line)?;
-                    line.pause(self.interval()).await?;
                 }
-                Answer::Wait { until, why } => line.pause_until(until, why).await?,
-                Answer::Failed { why } => {
-                    let until = wait::after(clock::now(), self.back_off.next());
-                    line.pause_until(until, why).await?;
-                }
-                Answer::Refused {
-                    status: Some(410),
-                    why,
-                } => {
+                Look::Gone { why } => {
                     let batch = Batch {
                         ending: Some(Ending::Complete),
                         ..Batch::default()
                     };
                     return line.send(batch, Standing::Refused { why });
                 }
-                Answer::Refused { why, .. } => {
-                    line.send(Batch::default(), Standing::Refused { why })?;
-                    line.pause(REFUSED_RETRY.max(self.interval())).await?;
-                }
             }
         }
     }
 
     /// Hands on what is new on a page.
-    fn advance(
+    async fn advance(
         &mut self,
-        page: Page,
+        page: &Page,
         heard_until: Timestamp,
         line: &mut Line<'_>,
     ) -> Result<(), Closed> {
-        let host = page.final_url.host_str().unwrap_or_default().to_owned();
+        let host = page.final_url.host_str().unwrap_or_default();
         let mut batch = Batch::default();
-        let parsed = match page::parse(&page.bytes, page.charset.as_deref(), &host, clock::now()) {
+        let now = clock::now();
+        let parsed = match page::parse(&page.bytes, page.charset.as_deref(), host, now) {
             Ok(parsed) => parsed,
             Err(reject) => {
-                polling::reject(reject, &mut batch);
-                let until = wait::after(clock::now(), self.interval());
                 let why = format!("{host} sends what is no RSS, Atom or JSON Feed");
-                return line.send(batch, Standing::Waiting { until, why });
+                return self.watch.reject(reject, why, line).await;
             }
         };
-        self.stays = page.max_age.unwrap_or_default().max(parsed.ttl);
-        if let Some(moved) = page.permanent_redirect {
-            self.place.moved = Some(moved.into());
+        self.watch.accept(page, parsed.stays);
+        for reject in parsed.rejected {
+            polling::reject(reject, &mut batch);
         }
-        self.place.validators = page.validators;
-        self.take(parsed.entries, &mut batch);
+        self.take(parsed.entries, now, &mut batch);
         self.hand_on(batch, heard_until, line)
     }
 
     /// Sorts out which entries are new, and whether some came and went unseen.
-    fn take(&mut self, entries: Vec<RawPost<'_>>, batch: &mut Batch) {
-        let hash = |entry: &RawPost<'_>| xxh3_64(entry.id.as_bytes());
-        let is_seen = |entry: &RawPost<'_>| self.place.seen.contains(&hash(entry));
-        let is_any_known = entries.iter().any(is_seen);
-        let oldest = entries.iter().map(|entry| entry.at).min();
-        if let (Some(last), Some(oldest), false) = (self.place.last_read(), oldest, is_any_known)
-            && !self.place.seen.is_empty()
+    fn take(&mut self, entries: Vec<Entry>, now: Timestamp, batch: &mut Batch) {
+        let hash = |entry: &Entry| xxh3_64(entry.post.id.as_bytes());
+        let seen: HashSet<u64> = self.memory.seen.iter().copied().collect();
+        let is_first = seen.is_empty();
+        let is_any_known = entries.iter().any(|entry| seen.contains(&hash(entry)));
+        let oldest = entries.iter().map(|entry| entry.post.at).min();
+        if let (Some(last), Some(oldest), false) = (self.memory.last_read(), oldest, is_any_known)
+            && !is_first
             && last < oldest
         {
             batch.gaps.push(last..oldest);
         }
         let on_page: Vec<u64> = entries.iter().rev().map(hash).collect();
-        let now = clock::now();
+        let fresh_since = wait::before(now, FRESH);
         for entry in entries {
-            if self.place.seen.contains(&hash(&entry)) {
+            let is_from_before_us = is_first && !(entry.is_dated && entry.post.at >= fresh_since);
+            if is_from_before_us || seen.contains(&hash(&entry)) {
                 batch.skipped += 1;
             } else {
-                let item = Ok(Item::Post(Box::new(entry)));
+                let item = Ok(Item::Post(Box::new(entry.post)));
                 polling::take(item, &self.identity, now, batch);
             }
         }
-        self.place.seen.retain(|seen| !on_page.contains(seen));
-        self.place.seen.splice(..0, on_page);
-        self.place.seen.truncate(SEEN_MAX);
+        self.memory.remember(on_page);
     }
 
     fn hand_on(
@@ -288,74 +245,27 @@ impl Syndication {
         heard_until: Timestamp,
         line: &mut Line<'_>,
     ) -> Result<(), Closed> {
-        self.back_off.reset();
-        self.place.time = Some(heard_until.to_string());
+        self.memory.time = Some(heard_until.to_string());
         batch.heard_until = Some(heard_until);
-        batch.cursor = Some(self.place.store());
+        let stored = Stored {
+            page: self.watch.place().clone(),
+            memory: self.memory.clone(),
+        };
+        batch.cursor = Some(polling::store(&stored));
         line.send(batch, Standing::Live)
-    }
-
-    fn request(&self) -> Request {
-        let now_at = self.place.moved.as_ref().unwrap_or(&self.place.asked);
-        Request {
-            url: now_at
-                .parse()
-                .expect("addresses were parsed before they were kept"),
-            accept: ACCEPT,
-            validators: self.place.validators.clone(),
-            // The token was given for the host that was configured.
-            token: self
-                .options
-                .token
-                .clone()
-                .filter(|_| self.place.moved.is_none()),
-        }
-    }
-
-    fn interval(&self) -> Duration {
-        let interval = self.options.poll.max(self.stays.min(POLL_MAX));
-        interval.mul_f64(1.0 + JITTER * wait::random_share())
     }
 }
 
-impl Place {
-    fn restore(cursor: Option<&Cursor>, url: &Url) -> Self {
-        let stored = match cursor {
-            Some(Cursor::Token(token)) => serde_json::from_str::<Self>(token).ok(),
-            Some(Cursor::Place(_)) | None => None,
-        };
-        let mut place = stored
-            .filter(|stored| stored.asked == url.as_str())
-            .unwrap_or_default();
-        url.as_str().clone_into(&mut place.asked);
-        place.moved = place.moved.filter(|moved| moved.parse::<Url>().is_ok());
-        place
-    }
-
-    fn store(&self) -> Cursor {
-        Cursor::Token(serde_json::to_string(self).expect("texts and numbers are JSON"))
-    }
-
+impl Memory {
     fn last_read(&self) -> Option<Timestamp> {
         self.time.as_ref()?.parse().ok()
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_cursor_comes_back_for_its_own_address_alone() {
-        let url: Url = "https://a.example/feed".parse().unwrap();
-        let place = Place {
-            asked: url.to_string(),
-            seen: vec![1, u64::MAX],
-            ..Place::default()
-        };
-        let cursor = place.store();
-        assert_eq!(Place::restore(Some(&cursor), &url).seen, [1, u64::MAX]);
-        let other = "https://a.example/other".parse().unwrap();
-        assert!(Place::restore(Some(&cursor), &other).seen.is_empty());
+    /// Takes the entries of a page, newest first. Those that it no longer shows are kept behind them: it may again.
+    fn remember(&mut self, on_page: Vec<u64>) {
+        let shown: HashSet<u64> = on_page.iter().copied().collect();
+        self.seen.retain(|seen| !shown.contains(seen));
+        self.seen.splice(..0, on_page);
+        self.seen.truncate(SEEN_MAX);
     }
 }

@@ -13,6 +13,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 
 use crate::hashtag::Hashtag;
+use crate::official::Official;
 use crate::post::Cursor;
 use crate::time::{Minute, Timestamp};
 use crate::trend::coverage::Coverage;
@@ -106,6 +107,8 @@ pub struct FeedRow {
     pub posts_per_minute: f64,
     /// When its cursor was last moved.
     pub cursor_at: Option<Timestamp>,
+    /// Updates of status pages kept from it.
+    pub officials: u64,
     /// A live feed: how it stood when it was last heard of.
     pub standing: Option<String>,
     /// A live feed: up to when it has heard everything.
@@ -195,6 +198,8 @@ pub struct Record<'a> {
     pub standings: Vec<(FeedId, Stand)>,
     /// Up to when live feeds have heard everything.
     pub heard: Vec<(FeedId, Timestamp)>,
+    /// What status pages say, by the feed that brought it; of one update the newer version is kept.
+    pub officials: Vec<(FeedId, Vec<Official>)>,
     /// Spikes and gaps as they look when the minutes still open are judged; they replace the last ones given.
     pub provisional: Option<Tick>,
 }
@@ -270,4 +275,6 @@ pub trait Ledger {
     fn lang_tags(&self) -> Result<BTreeMap<LangId, String>, Error>;
     /// The feeds ever read into this ledger.
     fn feeds(&self) -> Result<Vec<FeedRow>, Error>;
+    /// What status pages said of a service in `range`, oldest first.
+    fn officials(&self, service: &str, range: Range<Minute>) -> Result<Vec<Official>, Error>;
 }

@@ -6,6 +6,7 @@ use std::ops::Range;
 use hashbrown::HashSet;
 
 use crate::lexicon::Lexicon;
+use crate::official::Official;
 use crate::post::{AuthorId, Identity, PostId};
 use crate::store::{Error, Ledger, Name};
 use crate::time::Minute;
@@ -18,6 +19,9 @@ const HOUR_MINUTES: u32 = 60;
 const POSTS_PER_AUTHOR_SUSPICIOUS: f64 = 4.0;
 /// From this share of posts by automated accounts on, a spike is a machine's.
 const BOT_SHARE_SUSPICIOUS: f64 = 0.8;
+
+/// A page may be ahead of its users, though it seldom is.
+const OFFICIAL_BEFORE_MINUTES: u32 = 60;
 
 /// How a hashtag stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -217,6 +221,15 @@ fn why(spike: &Spike) -> String {
         spike.threshold,
         alarm.score,
     )
+}
+
+/// What the status pages of a spike's service said from an hour before its onset until its end, oldest first.
+pub fn officials(ledger: &impl Ledger, view: &SpikeView) -> Result<Vec<Official>, Error> {
+    let Some(service) = &view.service else {
+        return Ok(Vec::new());
+    };
+    let start = view.spike.onset().minus(OFFICIAL_BEFORE_MINUTES);
+    ledger.officials(service, start..view.spike.end.unwrap_or(Minute(u32::MAX)))
 }
 
 fn span(spike: &Spike, watermark: Minute) -> Range<Minute> {

@@ -12,6 +12,7 @@ const FLOORS: &[(&str, u32)] = &[
     ("clock", 2),
     ("post", 2),
     ("lexicon", 2),
+    ("official", 2),
     ("trend", 3),
     ("store", 4),
     ("feed", 4),
@@ -25,7 +26,7 @@ const FLOORS: &[(&str, u32)] = &[
 ];
 
 /// Rooms that know no file, socket, database, thread, random source or clock.
-const PURE: &[&str] = &["time", "hashtag", "post", "lexicon", "trend"];
+const PURE: &[&str] = &["time", "hashtag", "post", "official", "lexicon", "trend"];
 
 #[test]
 fn imports_point_down() {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU64;
 
 use downtrend::hashtag::Hashtag;
+use downtrend::official::Official;
 use downtrend::post::{self, AuthorId, Cursor, PostId};
 use downtrend::store::sqlite::Sqlite;
 use downtrend::store::{Error, Ledger, Record};
@@ -28,6 +29,7 @@ fn conforms<L: Ledger>(open: impl Fn(&str) -> L) {
     gaps_are_not_covered(open("gaps"));
     gaps_that_touch_are_one(open("gaps-touching"));
     memory_gives_back_what_a_restart_needs(open("memory"));
+    the_newest_version_of_what_a_status_page_says_stays(open("officials"));
 }
 
 #[test]
@@ -498,6 +500,45 @@ fn memory_gives_back_what_a_restart_needs(mut ledger: impl Ledger) {
     assert_eq!(hour, [NOON, NOON.next()]);
     assert_eq!(memory.segments.len(), 1);
     assert_eq!(memory.segments[0].heard, [(names.feed, 1)]);
+}
+
+fn the_newest_version_of_what_a_status_page_says_stays(mut ledger: impl Ledger) {
+    let feed = ledger.feed("status:a.example", "status").expect("numbered");
+    let other = ledger.feed("other", "file").expect("numbered");
+    let said = |update: &str, minute: u32, edited: u32, text: &str| Official {
+        page_id: "page".into(),
+        incident_id: "incident".into(),
+        update_id: update.into(),
+        page: "WhatsApp".into(),
+        service: Some("whatsapp".into()),
+        incident: "No messages".into(),
+        state: "investigating".into(),
+        impact: "major".into(),
+        text: text.into(),
+        at: Minute(NOON.0 + minute).start(),
+        updated_at: Minute(NOON.0 + edited).start(),
+        url: None,
+    };
+    let mut keep = |officials: Vec<Official>| {
+        ledger
+            .record(&Record {
+                officials: vec![(feed, officials)],
+                ..Record::default()
+            })
+            .expect("recorded");
+    };
+    keep(vec![said("2", 5, 5, "second"), said("1", 0, 0, "first")]);
+    keep(vec![said("1", 0, 7, "first, edited")]);
+    keep(vec![said("1", 0, 0, "first, from a cache")]);
+    let of = |service: &str, range| ledger.officials(service, range).expect("readable");
+    let hour = NOON..Minute(NOON.0 + 60);
+    let (first, second) = (said("1", 0, 7, "first, edited"), said("2", 5, 5, "second"));
+    assert_eq!(of("whatsapp", hour.clone()), [first.clone(), second]);
+    assert_eq!(of("whatsapp", NOON..Minute(NOON.0 + 5)), [first]);
+    assert!(of("signal", hour).is_empty());
+    let rows = ledger.feeds().expect("readable");
+    let counts: Vec<(FeedId, u64)> = rows.iter().map(|row| (row.id, row.officials)).collect();
+    assert_eq!(counts, [(feed, 2), (other, 0)]);
 }
 
 #[test]

@@ -78,6 +78,7 @@ fn every_payload_gives_the_posts_it_holds() {
         ("bluesky-appview/getFeed.json", tally(7, 0, &[])),
         // One parent is blocked, one is not found.
         ("bluesky-appview/getTimeline.json", tally(349, 2, &[])),
+        ("hackernews/items-a.ndjson", tally(3, 0, &[])),
         ("jetstream/events-2024-11-13.ndjson", tally(0, 4, &[])),
         ("jetstream/kinds-2026-05-25.ndjson", tally(1, 9, &[])),
         ("jetstream/window-2026-07-04a.ndjson", tally(8, 68, &[])),

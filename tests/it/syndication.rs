@@ -1,23 +1,16 @@
-//! RSS, Atom and JSON Feeds that are polled, and real ones that are read.
+//! RSS, Atom and JSON Feeds that are polled.
 
-use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 use std::sync::mpsc::Receiver;
-use std::thread;
 use std::time::Duration;
 
 use downtrend::clock;
-use downtrend::feed::contract::{Batch, Ending, Feed, Outlet, Standing};
-use downtrend::feed::file::Context;
-use downtrend::feed::syndication::page::parse;
+use downtrend::feed::contract::{Batch, Ending, Standing};
 use downtrend::feed::syndication::{Options, Syndication};
-use downtrend::post::{Cursor, Identity, Reject};
+use downtrend::post::{Cursor, Reject};
 use downtrend::time::Timestamp;
 
-use super::support::http::{Server, answer, ok};
-use super::support::root;
-
-/// A test gives up when nothing has come for so long; nothing waits for it to pass.
-const PATIENCE: Duration = Duration::from_secs(20);
+use super::support::http::{Heard, PATIENCE, Server, answer, context, ok, refusal, run, wait_for};
 
 fn start(server: &Server, path: &str, cursor: Option<&Cursor>) -> Receiver<Batch> {
     let options = Options {
@@ -26,35 +19,24 @@ fn start(server: &Server, path: &str, cursor: Option<&Cursor>) -> Receiver<Batch
         allow_private: true,
         poll: Duration::from_millis(10),
     };
-    let context = Context {
-        identity: Identity::new([7; 16]),
-    };
-    let feed = Syndication::new(options, &context, cursor).expect("good options");
-    let (outlet, batches) = Outlet::open();
-    thread::spawn(move || Box::new(feed).run(outlet));
-    batches
+    run(Syndication::new(options, &context(), cursor).expect("good options"))
 }
 
-/// Takes batches until one is what the test waits for.
-fn wait_for(batches: &Receiver<Batch>, mut is_it: impl FnMut(&Batch) -> bool) -> Batch {
-    let until = clock::start() + PATIENCE;
-    while clock::start() < until {
-        let batch = batches.recv_timeout(PATIENCE).expect("something comes");
-        if is_it(&batch) {
-            return batch;
-        }
-    }
-    panic!("what the test waits for never came");
+/// When the entry with this number was written: a minute ago and so many seconds later.
+fn written_at(number: u32) -> Timestamp {
+    static A_MINUTE_AGO: LazyLock<i64> = LazyLock::new(|| clock::now().as_millis() - 60_000);
+    Timestamp::from_millis(*A_MINUTE_AGO + i64::from(number) * 1_000).expect("in range")
 }
 
-/// A feed with an entry an hour.
-fn rss(hours: std::ops::Range<u32>) -> String {
-    let items: Vec<String> = hours
+/// A feed with an entry a second.
+fn rss(numbers: std::ops::Range<u32>) -> String {
+    let items: Vec<String> = numbers
         .rev()
-        .map(|hour| {
+        .map(|number| {
             format!(
-                "<item><guid isPermaLink='false'>{hour}</guid><title>#down{hour}</title>\
-                 <pubDate>Mon, 23 Nov 2026 {hour:02}:00:00 GMT</pubDate></item>"
+                "<item><guid isPermaLink='false'>{number}</guid><title>#down{number}</title>\
+                 <pubDate>{}</pubDate></item>",
+                written_at(number)
             )
         })
         .collect();
@@ -100,14 +82,10 @@ fn a_page_without_one_known_entry_is_a_gap() {
         panic!("no cursor")
     };
     let mut token: serde_json::Value = serde_json::from_str(&token).expect("JSON");
-    token["time"] = "2026-11-23T03:00:00Z".into();
+    token["time"] = written_at(3).to_string().into();
     let batches = start(&server, "/feed", Some(&Cursor::Token(token.to_string())));
     let second = wait_for(&batches, |batch| !batch.posts.is_empty());
-    let time = |text: &str| text.parse::<Timestamp>().expect("RFC 3339");
-    assert_eq!(
-        second.gaps,
-        [time("2026-11-23T03:00:00Z")..time("2026-11-23T10:00:00Z")]
-    );
+    assert_eq!(second.gaps, [written_at(3)..written_at(10)]);
 }
 
 #[test]
@@ -177,48 +155,135 @@ fn what_is_no_feed_is_counted_and_told_and_asked_for_again() {
 }
 
 #[test]
-fn real_feeds_are_read_without_a_panic_and_the_same_each_time() {
-    let folder = root().join("../shared/realdata/payloads/feeds");
-    let mut paths = Vec::new();
-    collect(&folder, &mut paths);
-    if paths.is_empty() {
-        println!("skipped: no real feeds beside the repository");
-        return;
-    }
-    let now = "2026-11-24T10:00:00Z".parse().expect("RFC 3339");
-    let (mut entries, mut malformed, mut in_good_folder) = (0, 0, 0);
-    for path in &paths {
-        let bytes = std::fs::read(path).expect("readable");
-        match (
-            parse(&bytes, None, "a.example", now),
-            parse(&bytes, None, "a.example", now),
-        ) {
-            (Ok(once), Ok(twice)) => {
-                assert_eq!(once.entries, twice.entries, "{}", path.display());
-                assert!(once.entries.is_sorted_by_key(|entry| entry.at));
-                entries += once.entries.len();
-            }
-            (once, twice) => {
-                assert_eq!(once.err(), twice.err(), "{}", path.display());
-                malformed += 1;
-                in_good_folder += usize::from(path.to_string_lossy().contains("/miniflux/"));
-            }
+fn of_the_first_page_only_what_was_written_just_now_is_handed_on() {
+    let old = "<item><guid>old</guid><pubDate>2026-11-01T00:00:00Z</pubDate></item>";
+    let undated = |id: &str| format!("<item><guid>{id}</guid></item>");
+    let mut polls = 0;
+    let server = Server::start(move |_| {
+        polls += 1;
+        let mut items = vec![old.to_owned(), undated("undated")];
+        if polls > 1 {
+            items.extend([
+                undated("new and undated"),
+                old.replace("old", "new and old"),
+            ]);
         }
-    }
-    println!(
-        "{} real feeds: {entries} entries, {malformed} malformed ({in_good_folder} of miniflux's)",
-        paths.len()
+        let fresh = rss(0..2);
+        ok(
+            fresh.replace("<item>", &format!("{}<item>", items.concat())),
+            &[],
+        )
+    });
+    let batches = start(&server, "/feed", None);
+    let first = wait_for(&batches, |batch| batch.heard_until.is_some());
+    // Each of the two fresh ones has the others before it, so that those are there twice.
+    assert_eq!((first.posts.len(), first.skipped), (2, 4));
+    let second = wait_for(&batches, |batch| !batch.posts.is_empty());
+    let now = clock::now();
+    assert_eq!(
+        second.posts.len(),
+        4,
+        "what is new later is handed on, however old: late is for the loop to say"
     );
-    assert!(entries > paths.len() / 2, "most real feeds have entries");
+    assert!(second.posts.iter().all(|post| post.at <= now));
 }
 
-fn collect(folder: &Path, paths: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-        let path = entry.path();
-        if path.is_dir() {
-            collect(&path, paths);
-        } else {
-            paths.push(path);
+#[test]
+fn nothing_new_is_nothing_lost() {
+    let mut polls = 0;
+    let server = Server::start(move |_| {
+        polls += 1;
+        match polls {
+            1 | 4 => ok(rss(0..2), &[]),
+            2 => answer("204 No Content", "", &[]),
+            3 => ok("", &[]),
+            _ => ok(rss(0..3), &[]),
         }
+    });
+    let batches = start(&server, "/feed", None);
+    let mut heard = Vec::new();
+    wait_for(&batches, |batch| {
+        assert!(batch.gaps.is_empty() && batch.rejected.is_empty());
+        heard.extend(batch.heard_until.map(|_| batch.posts.len()));
+        heard.len() == 5
+    });
+    assert_eq!(heard, [2, 0, 0, 0, 1]);
+}
+
+#[test]
+fn a_feed_that_has_moved_for_a_while_is_asked_for_where_it_was() {
+    for status in ["302 Found", "303 See Other", "307 Temporary Redirect"] {
+        let server = Server::start(move |heard| match heard.target() {
+            "/old" => answer(status, "", &["Location: /new"]),
+            _ => ok(rss(0..2), &["ETag: \"1\""]),
+        });
+        let batches = start(&server, "/old", None);
+        let mut heard = 0;
+        wait_for(&batches, |batch| {
+            heard += u32::from(batch.heard_until.is_some());
+            heard == 2
+        });
+        let asked = server.heard();
+        let targets: Vec<&str> = asked.iter().map(Heard::target).collect();
+        assert_eq!(targets[..4], ["/old", "/new", "/old", "/new"], "{status}");
+        // What the new address said holds there and not at the old one.
+        let etags: Vec<_> = asked
+            .iter()
+            .map(|heard| heard.header("if-none-match"))
+            .collect();
+        assert_eq!(etags[..4], [None, None, None, Some("\"1\"")], "{status}");
     }
+}
+
+#[test]
+fn the_cursor_holds_no_secret_of_the_address() {
+    let server = Server::start(|heard| {
+        if heard.target().starts_with("/old") {
+            answer("301 Moved Permanently", "", &["Location: /new?key=canary"])
+        } else {
+            ok(rss(0..2), &["ETag: \"1\""])
+        }
+    });
+    let batches = start(&server, "/old?key=canary", None);
+    let first = wait_for(&batches, |batch| batch.cursor.is_some());
+    let Some(Cursor::Token(token)) = &first.cursor else {
+        panic!("no cursor")
+    };
+    assert!(
+        !token.contains("canary") && token.contains("\\\"1\\\""),
+        "{token}"
+    );
+    drop(batches);
+    let batches = start(&server, "/old?key=canary", first.cursor.as_ref());
+    let again = wait_for(&batches, |batch| batch.heard_until.is_some());
+    assert_eq!(again.skipped, 2, "it goes on where it was");
+}
+
+#[test]
+fn a_page_for_people_is_told_with_its_title() {
+    let server = Server::start(|_| {
+        ok(
+            "<?xml version='1.0'?>\n<!-- x --><!DOCTYPE html><html><head><title>Please log in</title></head></html>",
+            &["Content-Type: text/html"],
+        )
+    });
+    let batches = start(&server, "/feed", None);
+    let why = refusal(&batches);
+    assert!(why.contains("\"Please log in\""), "{why}");
+}
+
+#[test]
+fn a_feed_that_is_not_there_is_refused_and_asked_for_rarely() {
+    let server = Server::start(|_| answer("404 Not Found", "", &[]));
+    let batches = start(&server, "/feed", None);
+    let told = wait_for(&batches, |batch| batch.standing.is_some());
+    assert!(matches!(told.standing, Some(Standing::Refused { .. })));
+    // Four heartbeats of half a second later there was still one request; the poll is 10 ms.
+    for _ in 0..4 {
+        assert_eq!(
+            batches.recv_timeout(PATIENCE).expect("a heartbeat").items(),
+            0
+        );
+    }
+    assert_eq!(server.heard().len(), 1);
 }

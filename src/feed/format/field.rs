@@ -41,7 +41,7 @@ macro_rules! visit_what_json_has_not {
 
 /// A field that should hold a text, a number or a truth value.
 #[derive(Debug, Default, Clone, PartialEq)]
-pub(super) enum Scalar<'a> {
+pub(in crate::feed) enum Scalar<'a> {
     /// The field is missing, or null.
     #[default]
     Absent,
@@ -59,7 +59,7 @@ pub(super) enum Scalar<'a> {
 
 impl<'a> Scalar<'a> {
     /// The text, if it is one.
-    pub(super) fn text(self) -> Option<Cow<'a, str>> {
+    pub(in crate::feed) fn text(self) -> Option<Cow<'a, str>> {
         match self {
             Self::Text(text) => Some(text),
             _ => None,
@@ -67,12 +67,12 @@ impl<'a> Scalar<'a> {
     }
 
     /// The text, if it is one, and not empty.
-    pub(super) fn filled(self) -> Option<Cow<'a, str>> {
+    pub(in crate::feed) fn filled(self) -> Option<Cow<'a, str>> {
         self.text().filter(|text| !text.is_empty())
     }
 
     /// An opaque id: a filled text, or a whole number written out.
-    pub(super) fn id(self) -> Option<Cow<'a, str>> {
+    pub(in crate::feed) fn id(self) -> Option<Cow<'a, str>> {
         match self {
             Self::Int(number) => Some(Cow::Owned(number.to_string())),
             other => other.filled(),
@@ -80,7 +80,7 @@ impl<'a> Scalar<'a> {
     }
 
     /// The text, looked at.
-    pub(super) fn as_text(&self) -> Option<&str> {
+    pub(in crate::feed) fn as_text(&self) -> Option<&str> {
         match self {
             Self::Text(text) => Some(text),
             _ => None,
@@ -88,22 +88,22 @@ impl<'a> Scalar<'a> {
     }
 
     /// Whether it is this text.
-    pub(super) fn is(&self, text: &str) -> bool {
+    pub(in crate::feed) fn is(&self, text: &str) -> bool {
         self.as_text() == Some(text)
     }
 
     /// Whether it is a text at all.
-    pub(super) fn is_text(&self) -> bool {
+    pub(in crate::feed) fn is_text(&self) -> bool {
         matches!(self, Self::Text(_))
     }
 
     /// Whether the field is there and not null.
-    pub(super) fn is_there(&self) -> bool {
+    pub(in crate::feed) fn is_there(&self) -> bool {
         *self != Self::Absent
     }
 
     /// Whether it is `true`.
-    pub(super) fn is_true(&self) -> bool {
+    pub(in crate::feed) fn is_true(&self) -> bool {
         *self == Self::Bool(true)
     }
 }
@@ -166,7 +166,7 @@ impl<'de> Visitor<'de> for ScalarVisitor {
 
 /// A field that should hold an object; anything else reads as none.
 #[derive(Debug)]
-pub(super) struct Maybe<T>(pub(super) Option<T>);
+pub(in crate::feed) struct Maybe<T>(pub(in crate::feed) Option<T>);
 
 impl<T> Default for Maybe<T> {
     fn default() -> Self {
@@ -227,7 +227,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for MaybeVisitor<T> {
 
 /// A field that should hold a list; anything else reads as an empty one.
 #[derive(Debug)]
-pub(super) struct List<T>(pub(super) Vec<T>);
+pub(in crate::feed) struct List<T>(pub(in crate::feed) Vec<T>);
 
 impl<T> Default for List<T> {
     fn default() -> Self {

@@ -21,7 +21,8 @@ use crate::post::{Item, RawPost, Reject};
 
 mod bluesky_view;
 mod bridge;
-mod field;
+pub(super) mod field;
+mod hackernews;
 pub(super) mod html;
 pub(super) mod jetstream;
 mod mastodon;
@@ -99,7 +100,8 @@ fn read_event_line<'a>(line: &'a str, items: &mut Vec<Outcome<'a>>) {
     let is_framing = [":", "event:", "id:", "retry:"]
         .iter()
         .any(|field| line.starts_with(field));
-    items.push(if is_framing {
+    // What a service answers where there is nothing: an item of Hacker News that was never there.
+    items.push(if is_framing || line == "null" {
         Ok(Item::Skipped)
     } else if is_json(line) {
         Err(Reject::Shape)
@@ -121,6 +123,7 @@ fn read_value<'a>(json: &'a str, items: &mut Vec<Outcome<'a>>) {
     match json.as_bytes().first() {
         Some(b'{') => object::read(json, items),
         Some(b'[') => read_array(json, items),
+        _ if json == "null" => items.push(Ok(Item::Skipped)),
         _ => items.push(Err(Reject::Shape)),
     }
 }
@@ -163,7 +166,7 @@ fn read_page<'a>(
 
 /// A typed reading of `json`, with the reject that says why there is none.
 #[inline]
-fn decode<'a, T: serde::Deserialize<'a>>(json: &'a str) -> Result<T, Reject> {
+pub(super) fn decode<'a, T: serde::Deserialize<'a>>(json: &'a str) -> Result<T, Reject> {
     serde_json::from_str(json).map_err(|error| refusal(&error, json))
 }
 
@@ -307,7 +310,7 @@ pub(super) mod tests {
     }
 
     /// One good line of every shape.
-    const GOOD: [&str; 11] = [
+    const GOOD: [&str; 13] = [
         plain::tests::POST,
         jetstream::tests::V1,
         jetstream::tests::V2,
@@ -319,6 +322,8 @@ pub(super) mod tests {
         nostr::tests::EVENT,
         reddit::tests::LISTING,
         bluesky_view::tests::PAGE,
+        hackernews::tests::ITEM,
+        hackernews::tests::PAGE,
     ];
 
     #[test]
@@ -353,7 +358,7 @@ pub(super) mod tests {
         for line in [
             "5",
             r#""text""#,
-            "null",
+            "true",
             "{}",
             r#"{"a":1}"#,
             "[5]",

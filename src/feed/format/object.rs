@@ -12,8 +12,8 @@ use serde_json::value::RawValue;
 
 use super::field::{Maybe, Scalar};
 use super::{
-    Outcome, bluesky_view, decode, is_too_deep, jetstream, mastodon, nostr, notice, plain,
-    read_page, read_value, reddit, twitter_v1, twitter_v2,
+    Outcome, bluesky_view, decode, hackernews, is_too_deep, jetstream, mastodon, nostr, notice,
+    plain, read_page, read_value, reddit, twitter_v1, twitter_v2,
 };
 use crate::post::Reject;
 
@@ -97,6 +97,17 @@ pub(super) struct Object<'a> {
     pub(super) pubkey: Scalar<'a>,
     #[serde(borrow)]
     pub(super) tags: Option<&'a RawValue>,
+    // Hacker News, and the hits of its search.
+    #[serde(borrow, rename = "type")]
+    item_type: Scalar<'a>,
+    #[serde(borrow)]
+    time: Scalar<'a>,
+    #[serde(borrow, rename = "objectID")]
+    hit_id: Scalar<'a>,
+    #[serde(borrow)]
+    created_at_i: Scalar<'a>,
+    #[serde(borrow)]
+    hits: Option<&'a RawValue>,
     // Pages, and shapes that mostly come in pages.
     #[serde(borrow)]
     author_id: Scalar<'a>,
@@ -126,6 +137,9 @@ enum Shape<'a> {
     MastodonStatus,
     MastodonEvent,
     RedditThing,
+    HackerNewsItem,
+    HackerNewsHit,
+    HackerNewsHits(&'a str),
     TwitterV2 {
         data: &'a str,
         includes: Option<&'a str>,
@@ -154,6 +168,11 @@ pub(super) fn read<'a>(json: &'a str, items: &mut Vec<Outcome<'a>>) {
         Shape::MastodonStatus => items.push(mastodon::parse(object)),
         Shape::MastodonEvent => items.push(mastodon::parse_event(&object.event, object.payload)),
         Shape::RedditThing => reddit::read(json, items),
+        Shape::HackerNewsItem => items.push(hackernews::parse_item(json)),
+        Shape::HackerNewsHit => items.push(hackernews::parse_hit(json)),
+        Shape::HackerNewsHits(page) => read_page(page, items, |hit, items| {
+            items.push(hackernews::parse_hit(hit));
+        }),
         Shape::TwitterV2 { data, includes } => twitter_v2::read(data, includes, items),
         Shape::TwitterV2Bare => twitter_v2::read(json, None, items),
         Shape::Statuses(page) => read_page(page, items, read_value),
@@ -207,6 +226,12 @@ impl<'a> Object<'a> {
             Some(Shape::MastodonStatus)
         } else if self.event.is_text() && self.payload.is_text() {
             Some(Shape::MastodonEvent)
+        } else if self.time.is_there()
+            && hackernews::TYPES.iter().any(|name| self.item_type.is(name))
+        {
+            Some(Shape::HackerNewsItem)
+        } else if self.hit_id.is_there() && self.created_at_i.is_there() {
+            Some(Shape::HackerNewsHit)
         } else {
             None
         }
@@ -229,6 +254,7 @@ impl<'a> Object<'a> {
             .or_else(|| array(self.statuses).map(Shape::Statuses))
             .or_else(|| array(self.feed).map(Shape::BlueskyFeed))
             .or_else(|| array(self.posts).map(Shape::BlueskyPosts))
+            .or_else(|| array(self.hits).map(Shape::HackerNewsHits))
     }
 
     /// The shape by marks that are common words.

@@ -1,20 +1,27 @@
-//! What feeds that poll have in common: a runtime, a line to the loop, and pauses that end when nobody listens.
+//! What feeds that poll have in common: a runtime, a line to the loop, pauses that end when nobody listens, and what
+//! a poll comes to that brought no page.
 //!
-//! A feed is plain async code on the one thread it was given. While it waits for a server or a time, an empty batch
-//! every half second asks whether the loop still listens, so that it ends within a second of the loop.
+//! A feed is plain async code on the one thread it was given, in rounds: each ends with a pause till the next, or with
+//! a [`Stop`] that [`Line::heed`] tells and sits out. While it waits for a server or a time, an empty batch every half
+//! second asks whether the loop still listens, so that it ends within a second of the loop.
 
 use std::pin::pin;
 use std::time::Duration;
 
-use serde::Deserialize;
-use serde::de::Error as _;
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Serialize};
 
+use super::wait::{self, BackOff};
+use super::{Answer, Page};
 use crate::clock;
 use crate::feed::contract::{Batch, Closed, Ending, Outlet, Standing};
-use crate::post::{Identity, Item, Reject};
+use crate::post::{Cursor, Identity, Item, Reject};
 use crate::time::Timestamp;
 
-use super::wait;
+/// Between two looks at a server that refuses.
+pub(crate) const REFUSED_RETRY: Duration = Duration::from_mins(15);
+/// A post may appear on a page so long after its server took it: a page speaks of the time before that.
+pub(crate) const SETTLING: Duration = Duration::from_secs(5);
 
 /// How often the outlet is asked whether it is open.
 const HEARTBEAT: Duration = Duration::from_millis(500);
@@ -71,14 +78,24 @@ impl Line<'_> {
         self.during(tokio::time::sleep(length)).await
     }
 
-    /// Waits until `until`, and says why.
-    pub(crate) async fn pause_until(
-        &mut self,
-        until: Timestamp,
-        why: String,
-    ) -> Result<(), Closed> {
-        self.send(Batch::default(), Standing::Waiting { until, why })?;
-        self.pause(wait::until(until, clock::now())).await
+    /// Says why a round ended early and waits until the next; `refused_retry` is between two looks at a server that
+    /// refuses.
+    pub(crate) async fn heed(&mut self, stop: Stop, refused_retry: Duration) -> Result<(), Closed> {
+        match stop {
+            Stop::Closed => Err(Closed),
+            Stop::Wait { until, why, broken } => {
+                let mut batch = Batch::default();
+                if let Some(why) = broken {
+                    reject(why, &mut batch);
+                }
+                self.send(batch, Standing::Waiting { until, why })?;
+                self.pause(wait::until(until, clock::now())).await
+            }
+            Stop::Refused { why, .. } => {
+                self.send(Batch::default(), Standing::Refused { why })?;
+                self.pause(refused_retry).await
+            }
+        }
     }
 
     /// Hands a batch over, with how the feed stands if that has changed.
@@ -89,6 +106,86 @@ impl Line<'_> {
         }
         self.outlet.send(batch)
     }
+}
+
+/// Why a round ended early.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    /// Nobody listens any more.
+    Closed,
+    /// The server is asked again at a time.
+    Wait {
+        /// When.
+        until: Timestamp,
+        /// In plain words.
+        why: String,
+        /// The page that came could not be read, and is counted as this.
+        broken: Option<Reject>,
+    },
+    /// The server does not want us.
+    Refused {
+        /// What it answered, if it answered.
+        status: Option<u16>,
+        /// In plain words.
+        why: String,
+    },
+}
+
+impl Stop {
+    /// It went wrong, and is tried again soon.
+    pub(crate) fn retry(why: String, back_off: &mut BackOff) -> Self {
+        Self::Wait {
+            until: wait::after(clock::now(), back_off.next()),
+            why,
+            broken: None,
+        }
+    }
+
+    /// What came from `host` cannot be read; it is counted and asked for again soon.
+    pub(crate) fn unreadable(host: &str, reject: Reject, back_off: &mut BackOff) -> Self {
+        Self::Wait {
+            until: wait::after(clock::now(), back_off.next()),
+            why: format!("{host} answers with what is {}", reject.about()),
+            broken: Some(reject),
+        }
+    }
+}
+
+impl From<Closed> for Stop {
+    fn from(_: Closed) -> Self {
+        Self::Closed
+    }
+}
+
+/// The page that was asked for; any other answer ends the round.
+pub(crate) fn admit(answer: Answer, back_off: &mut BackOff) -> Result<Page, Stop> {
+    match answer {
+        Answer::Body(page) => Ok(*page),
+        Answer::Wait { until, why } => Err(Stop::Wait {
+            until,
+            why,
+            broken: None,
+        }),
+        Answer::Refused { status, why } => Err(Stop::Refused { status, why }),
+        Answer::Failed { why } => Err(Stop::retry(why, back_off)),
+        Answer::NotModified { .. } => {
+            let why = "the server says that nothing has changed where nobody asked it (304)";
+            Err(Stop::retry(why.to_owned(), back_off))
+        }
+    }
+}
+
+/// The place in a cursor; none if the cursor is of something else.
+pub(crate) fn restore<Place: DeserializeOwned>(cursor: Option<&Cursor>) -> Option<Place> {
+    match cursor? {
+        Cursor::Token(token) => serde_json::from_str(token).ok(),
+        Cursor::Place(_) => None,
+    }
+}
+
+/// A place as a cursor.
+pub(crate) fn store(place: &impl Serialize) -> Cursor {
+    Cursor::Token(serde_json::to_string(place).expect("places hold texts and numbers"))
 }
 
 /// Counts one item of a page that was read at `now`.

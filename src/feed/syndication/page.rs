@@ -1,29 +1,54 @@
 //! A page of a feed: bytes of unknown honesty in, entries out.
 //!
-//! Letters are decoded first, nesting is bounded, then `feed-rs` reads every kind of feed into one shape, and an entry
-//! becomes a post. Pure: the time is told.
+//! Letters are decoded first ([`letters`]); XML is mended and bounded ([`xml`]) and read by `feed-rs`, JSON by [`json`];
+//! an entry becomes a post. Pure: the time is told.
 
 use std::time::Duration;
 
-use encoding_rs::Encoding;
 use feed_rs::model;
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::{date, json, letters, xml};
 use crate::feed::format::html;
 use crate::post::{RawPost, Reject};
 use crate::time::Timestamp;
 
-/// Elements inside elements. No honest feed comes near; the parser itself would follow 65,535.
-const DEPTH_MAX: usize = 256;
 const SECONDS_PER_MINUTE: u64 = 60;
 
 /// What a feed holds.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Parsed {
     /// Its entries, oldest first.
-    pub entries: Vec<RawPost<'static>>,
+    pub entries: Vec<Entry>,
+    /// Why some of what it holds is no entry.
+    pub rejected: Vec<Reject>,
     /// How long it says that it stays as it is.
-    pub ttl: Duration,
+    pub stays: Duration,
+}
+
+/// An entry as a post.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The post; its time is that of the reading if the entry has none.
+    pub post: RawPost<'static>,
+    /// Whether the entry says its time.
+    pub is_dated: bool,
+}
+
+/// An entry as it is written.
+#[derive(Debug, Default)]
+pub(super) struct Written {
+    /// Opaque; empty where there is none.
+    pub(super) id: String,
+    pub(super) link: Option<String>,
+    pub(super) author: Option<String>,
+    /// Plain text.
+    pub(super) title: Option<String>,
+    /// Plain text.
+    pub(super) content: Option<String>,
+    pub(super) tags: Vec<String>,
+    pub(super) lang: Option<String>,
+    pub(super) at: Option<Timestamp>,
 }
 
 /// Reads a feed that came from `host` at `now`, in the encoding that `charset` names unless its bytes know better. An
@@ -34,194 +59,130 @@ pub fn parse(
     host: &str,
     now: Timestamp,
 ) -> Result<Parsed, Reject> {
-    let text = decode(bytes, charset);
-    if text.trim_ascii().is_empty() {
-        return Ok(Parsed {
-            entries: Vec::new(),
-            ttl: Duration::ZERO,
-        });
+    let text = letters::decode(bytes, charset);
+    let text = text.trim();
+    if text.is_empty() {
+        return Ok(Parsed::default());
     }
-    if is_too_deep(text.as_bytes()) {
-        return Err(Reject::Depth);
-    }
-    // The parser makes up a new id at each reading where an entry has none; ours is a hash of what it says.
-    let feed = feed_rs::parser::Builder::new()
-        .id_generator(|_, _, _| String::new())
-        .build()
-        .parse(text.as_bytes())
-        .map_err(|_| Reject::Shape)?;
-    let lang = feed.language.as_deref();
-    let mut entries: Vec<RawPost<'static>> = feed
-        .entries
-        .iter()
-        .map(|entry| post(entry, host, lang, now))
-        .collect();
-    // Pages come newest first; of entries of one time the last on the page is the oldest.
-    entries.reverse();
-    entries.sort_by_key(|entry| entry.at);
-    Ok(Parsed {
-        entries,
-        ttl: Duration::from_secs(u64::from(feed.ttl.unwrap_or(0)) * SECONDS_PER_MINUTE),
-    })
-}
-
-fn post(entry: &model::Entry, host: &str, lang: Option<&str>, now: Timestamp) -> RawPost<'static> {
-    let text = text(entry);
-    let link = entry
-        .links
-        .iter()
-        .find(|link| link.rel.as_deref().is_none_or(|rel| rel == "alternate"))
-        .map(|link| link.href.as_str());
-    let id = if entry.id.is_empty() {
-        let said = [link.unwrap_or_default(), &text].join("\n");
-        format!("feed:{host}:{:016x}", xxh3_64(said.as_bytes()))
+    let (items, stays) = if text.starts_with('{') {
+        (json::read(text)?, Duration::ZERO)
     } else {
-        format!("feed:{host}:{}", entry.id)
+        read_xml(text)?
     };
-    let author = entry
-        .authors
-        .iter()
-        .find_map(|author| author.name.as_deref().or(author.email.as_deref()))
-        .map(str::trim)
-        .filter(|name| !name.is_empty());
-    let tags = entry
-        .categories
-        .iter()
-        .map(|category| category.term.split_whitespace().collect::<String>())
-        .filter(|tag| !tag.is_empty());
-    let lang = entry.language.as_deref().or(lang).unwrap_or_default();
-    let primary = lang.split(['-', '_']).next().unwrap_or_default().trim();
-    RawPost {
-        id: id.into(),
-        author: author.map(|name| format!("feed:{host}:{name}").into()),
-        at: time(entry, now),
-        text: text.into(),
-        tags: tags.map(Into::into).collect(),
-        truncated: false,
-        source: format!("feed:{host}").into(),
-        lang: (!primary.is_empty()).then(|| primary.to_ascii_lowercase().into()),
-        bot: false,
-        edit: false,
-        url: link
-            .filter(|link| link.starts_with("https://") || link.starts_with("http://"))
-            .map(|link| link.to_owned().into()),
+    let mut parsed = Parsed {
+        stays,
+        ..Parsed::default()
+    };
+    // Pages come newest first; of entries of one time the last on the page is the oldest.
+    for item in items.into_iter().rev() {
+        match item {
+            Ok(written) => parsed.entries.push(written.entry(host, now)),
+            Err(reject) => parsed.rejected.push(reject),
+        }
+    }
+    parsed.entries.sort_by_key(|entry| entry.post.at);
+    Ok(parsed)
+}
+
+/// Entries as they are written, and how long the page stays as it is.
+type Read = (Vec<Result<Written, Reject>>, Duration);
+
+fn read_xml(text: &str) -> Result<Read, Reject> {
+    let mended = xml::mend(text)?;
+    let feed = feed_rs::parser::Builder::new()
+        // The parser makes up a new id at each reading where an entry has none; ours is a hash of what it says.
+        .id_generator(|_, _, _| String::new())
+        .timestamp_parser(|text| {
+            let at = u64::try_from(date::read(text)?.as_millis()).ok()?;
+            Some((std::time::UNIX_EPOCH + Duration::from_millis(at)).into())
+        })
+        .build()
+        .parse(mended.text.as_bytes())
+        .map_err(|_| Reject::Shape)?;
+    let ttl = Duration::from_secs(u64::from(feed.ttl.unwrap_or(0)) * SECONDS_PER_MINUTE);
+    let lang = feed.language;
+    let entries = feed.entries.into_iter().map(|entry| {
+        let mut written = Written::from(entry);
+        written.lang = written.lang.or_else(|| lang.clone());
+        Ok(written)
+    });
+    Ok((entries.collect(), ttl.max(mended.stays)))
+}
+
+impl From<model::Entry> for Written {
+    /// Of the content, or else the summary, or else what is said of its media, the text.
+    fn from(entry: model::Entry) -> Self {
+        let link = entry
+            .links
+            .into_iter()
+            .find(|link| link.rel.as_deref().is_none_or(|rel| rel == "alternate"));
+        let media = entry.media.into_iter().find_map(|media| media.description);
+        let content = entry.content.and_then(|content| content.body);
+        let content = content.or_else(|| Some(entry.summary.or(media)?.content));
+        let plain = |html: String| html::to_text(&html).into_owned();
+        Self {
+            id: entry.id,
+            link: link.map(|link| link.href),
+            author: entry
+                .authors
+                .into_iter()
+                .find_map(|author| author.name.or(author.email)),
+            title: entry.title.map(|title| plain(title.content)),
+            content: content.map(plain),
+            tags: entry
+                .categories
+                .into_iter()
+                .map(|category| category.term)
+                .collect(),
+            lang: entry.language,
+            at: entry
+                .published
+                .or(entry.updated)
+                .and_then(|time| Timestamp::from_millis(time.timestamp_millis()).ok()),
+        }
     }
 }
 
-/// Title, then content, or else the summary, or else what is said of its media.
-fn text(entry: &model::Entry) -> String {
-    let content = entry
-        .content
-        .as_ref()
-        .and_then(|content| content.body.as_deref());
-    let summary = entry.summary.as_ref().map(|summary| &*summary.content);
-    let media = entry
-        .media
-        .iter()
-        .find_map(|media| media.description.as_ref())
-        .map(|description| &*description.content);
-    let parts = [
-        entry.title.as_ref().map(|title| &*title.content),
-        content.or(summary).or(media),
-    ];
-    let parts: Vec<_> = parts.into_iter().flatten().map(html::to_text).collect();
-    parts.join("\n")
-}
-
-/// When it was published or changed, if that is a time in the past; else now.
-fn time(entry: &model::Entry, now: Timestamp) -> Timestamp {
-    entry
-        .published
-        .or(entry.updated)
-        .and_then(|time| Timestamp::from_millis(time.timestamp_millis()).ok())
-        .map_or(now, |time| time.min(now))
-}
-
-/// The letters of a feed: by its byte order mark, else as the server says, else as its XML declaration says (RFC 7303).
-///
-/// The declaration is taken out, since it is no longer true; the parser would believe it, and panics at one that comes
-/// late. So are zeros, which no feed may hold and which look like two-byte letters.
-fn decode(bytes: &[u8], charset: Option<&str>) -> String {
-    let said = |label: &str| Encoding::for_label(label.as_bytes());
-    let encoding = Encoding::for_bom(bytes)
-        .map(|(encoding, _)| encoding)
-        .or_else(|| two_bytes_a_letter(bytes))
-        .or_else(|| charset.and_then(said))
-        .or_else(|| declared_encoding(bytes).and_then(said))
-        // One byte a letter, as was just seen, is not UTF-16, whatever is said.
-        .filter(|encoding| encoding.is_ascii_compatible() || bytes.contains(&0))
-        .unwrap_or(encoding_rs::UTF_8);
-    let (letters, _, _) = encoding.decode(bytes);
-    let mut text = String::with_capacity(letters.len());
-    let mut rest = &*letters;
-    while let Some(at) = rest.find("<?xml") {
-        let (before, declaration) = rest.split_at(at);
-        text.push_str(before);
-        let is_declaration = declaration["<?xml".len()..].starts_with([' ', '\t', '\r', '\n']);
-        rest = match declaration.find("?>") {
-            Some(end) if is_declaration => &declaration[end + "?>".len()..],
-            _ => {
-                text.push_str("<?xml");
-                &declaration["<?xml".len()..]
-            }
-        };
-    }
-    text.push_str(rest);
-    text.retain(|char| char != '\0');
-    text
-}
-
-/// UTF-16 without a mark, known by the zero beside the first bracket.
-fn two_bytes_a_letter(bytes: &[u8]) -> Option<&'static Encoding> {
-    match bytes {
-        [b'<' | b'{', 0, ..] => Some(encoding_rs::UTF_16LE),
-        [0, b'<' | b'{', ..] => Some(encoding_rs::UTF_16BE),
-        _ => None,
-    }
-}
-
-/// The encoding in the XML declaration, which is written in ASCII.
-fn declared_encoding(bytes: &[u8]) -> Option<&str> {
-    let declaration = bytes.trim_ascii_start().strip_prefix(b"<?xml")?;
-    let end = memchr::memmem::find(declaration, b"?>")?;
-    let declaration = std::str::from_utf8(&declaration[..end]).ok()?;
-    let (_, value) = declaration.split_once("encoding")?;
-    let value = value.trim_start().strip_prefix('=')?.trim_start();
-    let quote = value
-        .chars()
-        .next()
-        .filter(|char| matches!(char, '"' | '\''))?;
-    value[1..].split(quote).next()
-}
-
-/// Whether XML nests deeper than [`DEPTH_MAX`]. It looks at tags alone, closed or not: more than the parser needs, and
-/// no honest feed is near. JSON has a cap of its own in `serde_json`.
-fn is_too_deep(xml: &[u8]) -> bool {
-    let mut rest = xml;
-    let mut depth = 0_usize;
-    while let Some(at) = memchr::memchr(b'<', rest) {
-        rest = &rest[at..];
-        let close: &[u8] = if rest.starts_with(b"<![CDATA[") {
-            b"]]>"
-        } else if rest.starts_with(b"<!--") {
-            b"-->"
+impl Written {
+    fn entry(self, host: &str, now: Timestamp) -> Entry {
+        let link = self.link.unwrap_or_default();
+        let parts: Vec<String> = [self.title, self.content].into_iter().flatten().collect();
+        let text = parts.join("\n");
+        let id = if self.id.is_empty() {
+            let said = [&*link, &text].join("\n");
+            format!("feed:{host}:{:016x}", xxh3_64(said.as_bytes()))
         } else {
-            b">"
+            format!("feed:{host}:{}", self.id)
         };
-        let Some(end) = memchr::memmem::find(rest, close) else {
-            return false;
+        let author = self.author.as_deref().map(str::trim);
+        let tags = self
+            .tags
+            .iter()
+            .map(|tag| tag.split_whitespace().collect::<String>());
+        let lang = self.lang.as_deref().unwrap_or_default();
+        let primary = lang.split(['-', '_']).next().unwrap_or_default().trim();
+        let is_shown = link.starts_with("https://") || link.starts_with("http://");
+        let post = RawPost {
+            id: id.into(),
+            author: author
+                .filter(|name| !name.is_empty())
+                .map(|name| format!("feed:{host}:{name}").into()),
+            // A time in the future is an error of theirs or of a clock.
+            at: self.at.map_or(now, |at| at.min(now)),
+            text: text.into(),
+            tags: tags.filter(|tag| !tag.is_empty()).map(Into::into).collect(),
+            truncated: false,
+            source: format!("feed:{host}").into(),
+            lang: (!primary.is_empty()).then(|| primary.to_ascii_lowercase().into()),
+            bot: false,
+            edit: false,
+            url: is_shown.then(|| link.into()),
         };
-        match (rest[1], rest[end - 1]) {
-            (b'/', _) => depth = depth.saturating_sub(1),
-            (b'!' | b'?', _) | (_, b'/') => {}
-            _ => depth += 1,
+        Entry {
+            post,
+            is_dated: self.at.is_some(),
         }
-        if depth > DEPTH_MAX {
-            return true;
-        }
-        rest = &rest[end + close.len()..];
     }
-    false
 }
 
 #[cfg(test)]
@@ -234,6 +195,9 @@ mod tests {
         parse(xml.as_bytes(), None, "a.example", NOW.parse().unwrap())
             .unwrap()
             .entries
+            .into_iter()
+            .map(|entry| entry.post)
+            .collect()
     }
 
     #[test]
@@ -275,59 +239,6 @@ mod tests {
             <item><guid>2</guid></item></channel></rss>"#,
         );
         assert!(entries.iter().all(|entry| entry.at.to_string() == NOW));
-    }
-
-    #[test]
-    fn nesting_has_a_cap() {
-        let nested = |depth: usize| {
-            let (open, close) = ("<a>".repeat(depth), "</a>".repeat(depth));
-            format!("<?xml version='1.0'?><!-- <a><a> --><![CDATA[<a>]]>{open}<b/><c x=''/>{close}")
-        };
-        assert!(!is_too_deep(nested(DEPTH_MAX).as_bytes()));
-        assert!(is_too_deep(nested(DEPTH_MAX + 1).as_bytes()));
-        assert!(!is_too_deep(b"<"));
-        let result = parse(
-            "<rss>".repeat(200_000).as_bytes(),
-            None,
-            "a.example",
-            Timestamp::FIRST,
-        );
-        assert_eq!(result.unwrap_err(), Reject::Depth);
-    }
-
-    #[test]
-    fn letters_are_read_by_mark_then_header_then_declaration() {
-        let body = "<rss version='2.0'><channel><title>t</title><item><title>über</title></item></channel></rss>";
-        let declared = |name: &str| format!("<?xml version='1.0' encoding='{name}'?>{body}");
-        let latin = |text: &str| encoding_rs::WINDOWS_1252.encode(text).0.into_owned();
-        let little: Vec<u8> = declared("utf-16")
-            .encode_utf16()
-            .flat_map(u16::to_le_bytes)
-            .collect();
-        let big: Vec<u8> = little
-            .chunks(2)
-            .flat_map(|pair| [pair[1], pair[0]])
-            .collect();
-        for (bytes, charset) in [
-            (declared("utf-8").into_bytes(), None),
-            (body.as_bytes().to_vec(), None),
-            (latin(&declared("iso-8859-1")), None),
-            (latin(&declared("utf-8")), Some("iso-8859-1")),
-            (
-                format!("\u{feff}{}", declared("koi8-r")).into_bytes(),
-                Some("koi8-r"),
-            ),
-            (declared("utf-16").into_bytes(), None),
-            (little, None),
-            (big, Some("utf-8")),
-        ] {
-            let parsed = parse(&bytes, charset, "a.example", Timestamp::FIRST);
-            assert_eq!(
-                parsed.unwrap().entries[0].text,
-                "über",
-                "{charset:?} {bytes:?}"
-            );
-        }
     }
 
     #[test]

@@ -12,6 +12,7 @@
 mod check;
 mod codec;
 mod names;
+mod official;
 mod read;
 mod schema;
 mod write;
@@ -28,6 +29,7 @@ use rusqlite::{ErrorCode, OpenFlags};
 use self::names::Names;
 use super::{Busy, Error, FeedRow, Ledger, Name, Record};
 use crate::hashtag::Hashtag;
+use crate::official::Official;
 use crate::post::Cursor;
 use crate::time::Minute;
 use crate::trend::coverage::Coverage;
@@ -324,6 +326,11 @@ impl Ledger for Sqlite {
 
     fn feeds(&self) -> Result<Vec<FeedRow>, Error> {
         read::feeds(&self.database).map_err(Error::sql("read feeds"))
+    }
+
+    fn officials(&self, service: &str, range: Range<Minute>) -> Result<Vec<Official>, Error> {
+        official::of_service(&self.database, service, range)
+            .map_err(Error::sql("read what status pages say"))
     }
 }
 

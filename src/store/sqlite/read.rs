@@ -7,7 +7,7 @@ use hashbrown::{HashMap, HashSet};
 use rusqlite::{OptionalExtension, Row};
 
 use super::codec::{self, Damaged};
-use super::{Connection, SECRET_BYTES, Sqlite};
+use super::{Connection, SECRET_BYTES, Sqlite, official};
 use crate::post::{AuthorId, Cursor, Place};
 use crate::store::{Busy, Error, FeedRow, Ledger, Name};
 use crate::time::{Minute, Timestamp};
@@ -551,6 +551,7 @@ pub(super) fn short_names<Id: Ord>(
 
 /// The feeds ever read.
 pub(super) fn feeds(database: &Connection) -> rusqlite::Result<Vec<FeedRow>> {
+    let officials: HashMap<FeedId, u64> = official::counts(database)?.into_iter().collect();
     database
         .prepare_cached(
             "SELECT offset_bytes, lines, fingerprint, token, id, name, kind, newest_minute, first_minute, posts,
@@ -561,14 +562,16 @@ pub(super) fn feeds(database: &Connection) -> rusqlite::Result<Vec<FeedRow>> {
              FROM feed ORDER BY id",
         )?
         .query_map([], |row| {
+            let id = FeedId(row.get(4)?);
             Ok(FeedRow {
                 cursor: cursor_of(row)?,
-                id: FeedId(row.get(4)?),
+                id,
                 name: row.get(5)?,
                 kind: row.get(6)?,
                 newest: row.get::<_, Option<u32>>(7)?.map(Minute),
                 first: row.get::<_, Option<u32>>(8)?.map(Minute),
                 posts: row.get::<_, i64>(9)?.cast_unsigned(),
+                officials: officials.get(&id).copied().unwrap_or(0),
                 standing: row.get(10)?,
                 posts_per_minute: per_minute(row.get(11)?, row.get(8)?, row.get(7)?),
                 cursor_at: time(row.get(12)?),

@@ -88,6 +88,18 @@ pub(super) const MIGRATIONS: &[&str] = &[
         posts = (SELECT coalesce(sum(heard.posts), 0) FROM heard WHERE heard.feed = feed.id),
         first_minute = (SELECT min(heard.minute) FROM heard WHERE heard.feed = feed.id);
     ",
+    // 4: what status pages say.
+    "
+    CREATE TABLE official (
+        page_id TEXT NOT NULL, incident_id TEXT NOT NULL, update_id TEXT NOT NULL,
+        feed INTEGER NOT NULL REFERENCES feed (id),
+        page TEXT NOT NULL, service TEXT, incident TEXT NOT NULL, state TEXT NOT NULL, impact TEXT NOT NULL,
+        text TEXT NOT NULL, at_ms INTEGER NOT NULL, updated_at_ms INTEGER NOT NULL, url TEXT,
+        PRIMARY KEY (page_id, incident_id, update_id)
+    ) WITHOUT ROWID;
+    CREATE INDEX official_of_service ON official (service, at_ms);
+    CREATE INDEX official_of_feed ON official (feed, at_ms);
+    ",
 ];
 
 /// Makes `database` one of today, or says why it cannot be.
@@ -116,7 +128,11 @@ pub(super) fn check(database: &Connection, path: &Path) -> Result<u32, Error> {
     Ok(found)
 }
 
-fn migrate_by(database: &mut Connection, path: &Path, migrations: &[&str]) -> Result<(), Error> {
+pub(super) fn migrate_by(
+    database: &mut Connection,
+    path: &Path,
+    migrations: &[&str],
+) -> Result<(), Error> {
     let is_new = is_empty(database, path)?;
     let found = if is_new { 0 } else { check(database, path)? };
     let pending = migrations.iter().zip(1_u32..).skip(found as usize);
@@ -195,12 +211,8 @@ mod tests {
             .execute("UPDATE feed SET note = ''", [])
             .expect("the new column");
 
-        let backup = Connection::open(
-            folder
-                .path()
-                .join(format!("old.db.v{}.bak", MIGRATIONS.len())),
-        )
-        .expect("the backup");
+        let backup = format!("old.db.v{}.bak", MIGRATIONS.len());
+        let backup = Connection::open(folder.path().join(backup)).expect("the backup");
         let kept: String = backup
             .query_row("SELECT value FROM fact WHERE name = 'kept'", [], |row| {
                 row.get(0)

@@ -4,7 +4,7 @@ use rusqlite::{OptionalExtension, Transaction, TransactionBehavior};
 
 use super::codec;
 use super::names::Names;
-use super::{Connection, SECRET_BYTES};
+use super::{Connection, SECRET_BYTES, official};
 use crate::post::Cursor;
 use crate::store::{Error, Record, Stand};
 use crate::time::{Minute, Timestamp};
@@ -104,6 +104,9 @@ fn write_all(
         transaction
             .prepare_cached("UPDATE feed SET cursor_ms = ?2 WHERE id = ?1")?
             .execute((feed.0, record.at.map(Timestamp::as_millis)))?;
+    }
+    for (feed, officials) in &record.officials {
+        official::write(transaction, *feed, officials)?;
     }
     for (feed, stand) in &record.standings {
         write_stand(transaction, *feed, stand, record.at)?;

@@ -3,6 +3,7 @@
 
 mod atproto;
 mod jetstream;
+mod nginx;
 mod nostr;
 
 use std::io::{ErrorKind, Read, Write};

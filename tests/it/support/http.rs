@@ -1,10 +1,22 @@
-//! A server of real bytes on a port of its own. What it says is up to the test, down to the last byte.
+//! A server of real bytes on a port of its own, and a feed that listens to it. What the server says is up to the test,
+//! down to the last byte.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
+
+use downtrend::clock;
+use downtrend::feed::contract::{Batch, Feed, Outlet, Standing};
+use downtrend::feed::file::Context;
+use downtrend::post::Identity;
+use downtrend::time::Timestamp;
+
+/// A test gives up when nothing has come for so long; nothing waits for it to pass.
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What a server does with a request.
 pub(crate) enum Reply {
@@ -138,4 +150,49 @@ pub(crate) fn answer(status: &str, body: impl AsRef<[u8]>, headers: &[&str]) -> 
         body.len()
     );
     Reply::Bytes([head.as_bytes(), body].concat())
+}
+
+/// What posts are hashed with.
+pub(crate) fn identity() -> Identity {
+    Identity::new([7; 16])
+}
+
+/// What a feed is started with.
+pub(crate) fn context() -> Context {
+    Context {
+        identity: identity(),
+    }
+}
+
+/// Runs a feed on a thread of its own until the batches are dropped.
+pub(crate) fn run(feed: impl Feed + 'static) -> Receiver<Batch> {
+    let (outlet, batches) = Outlet::open();
+    thread::spawn(move || Box::new(feed).run(outlet));
+    batches
+}
+
+/// Takes batches until one is what the test waits for.
+pub(crate) fn wait_for(batches: &Receiver<Batch>, mut is_it: impl FnMut(&Batch) -> bool) -> Batch {
+    let until = clock::start() + PATIENCE;
+    while clock::start() < until {
+        let batch = batches.recv_timeout(PATIENCE).expect("something comes");
+        if is_it(&batch) {
+            return batch;
+        }
+    }
+    panic!("what the test waits for never came");
+}
+
+/// Waits until the feed is refused, and gives the reason.
+pub(crate) fn refusal(batches: &Receiver<Batch>) -> String {
+    let told = wait_for(batches, |batch| batch.standing.is_some());
+    match told.standing {
+        Some(Standing::Refused { why }) => why,
+        other => panic!("{other:?} instead of a refusal"),
+    }
+}
+
+/// A time as RFC 3339 writes it.
+pub(crate) fn time(text: &str) -> Timestamp {
+    text.parse().expect("RFC 3339")
 }
