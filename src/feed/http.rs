@@ -3,7 +3,8 @@
 //! One request in, one [`Answer`] out: the body, or in plain words why there is none and what to do about it. It
 //! connects to the public internet alone ([`address`]), follows five redirects and judges each, decodes within limits
 //! ([`body`]), gives up on a peer that trickles, waits as it is told ([`wait`]) and asks conditionally where it has
-//! asked before. It uses no proxy and keeps no cookie.
+//! asked before. It uses no proxy and keeps no cookie. An answer that never ends is listened to in the same way
+//! ([`stream`]).
 //!
 //! What it says of an error never holds a URL, since URLs hold secrets; a host is named. It does not know what a page
 //! means: feeds do. What feeds that poll have in common is in [`opening`] and [`polling`]. The faults it bears are played through in
@@ -11,8 +12,10 @@
 
 mod address;
 mod body;
+pub mod events;
 pub mod opening;
 pub(super) mod polling;
+pub mod stream;
 pub(super) mod wait;
 pub(super) mod watch;
 
@@ -29,6 +32,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use self::address::{NotPublic, Resolver};
 use self::body::Body;
+use self::stream::Stream;
 use crate::clock;
 use crate::time::Timestamp;
 
@@ -172,6 +176,14 @@ pub struct Page {
     pub max_age: Option<Duration>,
 }
 
+/// The answer at the end of the redirects.
+struct Found {
+    response: Response,
+    url: Url,
+    /// As in [`Page::permanent_redirect`].
+    moved: Option<Url>,
+}
+
 /// Fetches pages.
 #[derive(Debug, Clone)]
 pub struct Fetcher {
@@ -201,9 +213,9 @@ impl Fetcher {
 
     /// Asks, after waiting for the host's turn.
     pub async fn get(&self, request: &Request) -> Answer {
-        wait::turn(host_of(&request.url), self.settings.host_interval).await;
+        self.turn(request).await;
         let total = self.settings.total_timeout;
-        match tokio::time::timeout(total, self.follow(request)).await {
+        match tokio::time::timeout(total, self.page(request)).await {
             Ok(Ok(answer) | Err(answer)) => answer,
             Err(_) => failed(
                 &request.url,
@@ -212,16 +224,60 @@ impl Fetcher {
         }
     }
 
-    /// Follows redirects to the page. An `Err` is an answer too: one that ends the way early.
-    async fn follow(&self, request: &Request) -> Result<Answer, Answer> {
+    /// Asks for a stream of events, after waiting for the host's turn. One in which no line ends for `silence_max` is
+    /// dead. An `Err` says why there is none.
+    pub async fn listen(&self, request: &Request, silence_max: Duration) -> Result<Stream, Answer> {
+        self.turn(request).await;
+        // What is never whole is not unpacked.
+        let found = self.find(request, "identity").await?;
+        let (response, url) = (found.response, found.url);
+        if !response.status().is_success() {
+            return Err(without_page(response.status(), response.headers(), &url));
+        }
+        let is_what = |name, what: &str| {
+            text(response.headers(), &name)
+                .is_some_and(|value| value.trim().to_ascii_lowercase().starts_with(what))
+        };
+        if !is_what(CONTENT_TYPE, "text/event-stream") {
+            let why = format!("{} has no stream of events there", host_of(&url));
+            return Err(Answer::Refused { status: None, why });
+        }
+        if response.headers().contains_key(CONTENT_ENCODING)
+            && !is_what(CONTENT_ENCODING, "identity")
+        {
+            return Err(failed(
+                &url,
+                format_args!("sends an encoding that was not asked for"),
+            ));
+        }
+        let host = host_of(&url).to_owned();
+        Ok(Stream::new(host, response, silence_max))
+    }
+
+    async fn turn(&self, request: &Request) {
+        wait::turn(&request.url, self.settings.host_interval).await;
+    }
+
+    /// The page at the end of the redirects. An `Err` is an answer too: one that ends the way early.
+    async fn page(&self, request: &Request) -> Result<Answer, Answer> {
+        let found = self.find(request, body::ACCEPT_ENCODING).await?;
+        self.read(found).await
+    }
+
+    /// Follows redirects to the first answer that is none.
+    async fn find(&self, request: &Request, encodings: &'static str) -> Result<Found, Answer> {
         let mut url = request.url.clone();
         let mut moved = None;
         let mut is_moving_for_good = true;
         for _ in 0..=REDIRECTS_MAX {
-            let response = self.send(request, &url).await?;
+            let response = self.send(request, &url, encodings).await?;
             let status = response.status();
             if !matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308) {
-                return self.read(response, &url, moved).await;
+                return Ok(Found {
+                    response,
+                    url,
+                    moved,
+                });
             }
             let target = text(response.headers(), &LOCATION)
                 .and_then(|target| url.join(&target).ok())
@@ -240,9 +296,16 @@ impl Fetcher {
     }
 
     /// One request to one address, up to the headers of its answer.
-    async fn send(&self, request: &Request, url: &Url) -> Result<Response, Answer> {
+    async fn send(
+        &self,
+        request: &Request,
+        url: &Url,
+        encodings: &'static str,
+    ) -> Result<Response, Answer> {
         self.check(url)?;
-        let sending = self.client.get(url.clone()).headers(headers(request, url)?);
+        let mut headers = headers(request, url)?;
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static(encodings));
+        let sending = self.client.get(url.clone()).headers(headers);
         let timeout = self.settings.header_timeout;
         match tokio::time::timeout(timeout, sending.send()).await {
             Ok(Ok(response)) => Ok(response),
@@ -267,12 +330,8 @@ impl Fetcher {
     }
 
     /// What an answer that is no redirect comes to.
-    async fn read(
-        &self,
-        response: Response,
-        url: &Url,
-        permanent_redirect: Option<Url>,
-    ) -> Result<Answer, Answer> {
+    async fn read(&self, found: Found) -> Result<Answer, Answer> {
+        let (response, url) = (found.response, &found.url);
         let status = response.status();
         let max_age = max_age(response.headers());
         if status == StatusCode::NOT_MODIFIED {
@@ -295,8 +354,8 @@ impl Fetcher {
             bytes,
             charset,
             validators,
-            final_url: url.clone(),
-            permanent_redirect,
+            permanent_redirect: found.moved,
+            final_url: found.url,
             max_age,
         })))
     }
@@ -361,13 +420,7 @@ fn unsent(url: &Url, error: &reqwest::Error) -> Answer {
 }
 
 fn headers(request: &Request, url: &Url) -> Result<HeaderMap, Answer> {
-    let mut headers = HeaderMap::from_iter([
-        (ACCEPT, HeaderValue::from_static(request.accept)),
-        (
-            ACCEPT_ENCODING,
-            HeaderValue::from_static(body::ACCEPT_ENCODING),
-        ),
-    ]);
+    let mut headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(request.accept))]);
     if let Some(Token(token)) = &request.token
         && url.origin() == request.url.origin()
     {

@@ -17,6 +17,7 @@ mod hashtag_conformance;
 mod ledger;
 mod live;
 mod mastodon;
+mod mastodon_stream;
 mod nostr;
 mod order;
 mod payloads;

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
+use reqwest::Url;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 
 use crate::clock;
@@ -114,24 +115,47 @@ pub(crate) fn random_share() -> f64 {
     getrandom::u32().map_or(0.5, |number| f64::from(number) / f64::from(u32::MAX))
 }
 
-/// When each host may be asked next. One list for the whole process, since a server counts what comes from one
-/// address, whichever feed it was for.
-static TURNS: LazyLock<Mutex<HashMap<String, Instant>>> = LazyLock::new(Mutex::default);
+/// The turns of each server. One list for the whole process, since a server counts what comes from one address,
+/// whichever feed it was for.
+static TURNS: LazyLock<Mutex<HashMap<String, Turns>>> = LazyLock::new(Mutex::default);
 
-/// Waits for the turn of a request to `host`, of which there is one every `interval`.
-pub(super) async fn turn(host: &str, interval: Duration) {
-    let turn = book(host, interval, clock::start());
+/// When a server is asked.
+#[derive(Debug, Clone, Copy)]
+struct Turns {
+    last: Instant,
+    /// The longest that any feed wants between two requests there.
+    interval: Duration,
+}
+
+impl Turns {
+    fn next(&self) -> Instant {
+        self.last + self.interval
+    }
+}
+
+/// Waits for the turn of a request to the server of `url`. There is one every `interval`, or more rarely if another
+/// feed that asks the same server is more careful.
+pub(super) async fn turn(url: &Url, interval: Duration) {
+    // Two ports are two servers, as far as anybody can tell from outside.
+    let port = url.port_or_known_default().unwrap_or_default();
+    let server = format!("{}:{port}", url.host_str().unwrap_or_default());
+    let turn = book(server, interval, clock::start());
     tokio::time::sleep_until(turn.into()).await;
 }
 
-fn book(host: &str, interval: Duration, now: Instant) -> Instant {
+fn book(server: String, interval: Duration, now: Instant) -> Instant {
     let mut turns = TURNS.lock().unwrap_or_else(PoisonError::into_inner);
     if turns.len() >= HOSTS_MAX {
-        turns.retain(|_, next| *next > now);
+        turns.retain(|_, turns| turns.next() > now);
     }
-    let turn = turns.get(host).map_or(now, |next| now.max(*next));
-    turns.insert(host.to_owned(), turn + interval);
-    turn
+    let turns = turns.entry(server).or_insert(Turns {
+        // So that the first turn is now.
+        last: now.checked_sub(interval).unwrap_or(now),
+        interval,
+    });
+    turns.interval = turns.interval.max(interval);
+    turns.last = turns.next().max(now);
+    turns.last
 }
 
 #[cfg(test)]
@@ -211,13 +235,45 @@ mod tests {
     }
 
     #[test]
-    fn requests_to_one_host_take_turns_and_others_do_not_wait() {
+    fn requests_to_one_server_take_turns_and_others_do_not_wait() {
         let now = clock::start();
         let interval = Duration::from_secs(3);
-        let turns: Vec<Instant> = (0..3)
-            .map(|_| book("turns.example", interval, now))
-            .collect();
+        let book = |server: &str| book(server.to_owned(), interval, now);
+        let turns: Vec<Instant> = (0..3).map(|_| book("turns.example:443")).collect();
         assert_eq!(turns, [now, now + interval, now + 2 * interval]);
-        assert_eq!(book("other.example", interval, now), now);
+        assert_eq!(book("other.example:443"), now);
+    }
+
+    #[test]
+    fn the_most_careful_feed_of_a_server_sets_the_pace_for_all() {
+        let now = clock::start();
+        let (hasty, careful) = (Duration::from_secs(1), Duration::from_secs(3));
+        let book = |interval| book("pace.example:443".to_owned(), interval, now);
+        let turns = [hasty, careful, hasty, hasty].map(book);
+        let after = |seconds| now + Duration::from_secs(seconds);
+        assert_eq!(turns, [now, after(3), after(6), after(9)]);
+    }
+
+    #[test]
+    fn all_timelines_of_a_server_together_ask_300_times_in_15_minutes_at_most() {
+        let start = clock::start();
+        let within = Duration::from_mins(15);
+        let mut turns = Vec::new();
+        // Seven feeds that each ask again as soon as they have been answered.
+        let mut ready = [start; 7];
+        while turns.iter().all(|turn| *turn < start + 2 * within) {
+            let next = (0..ready.len()).min_by_key(|&at| ready[at]).unwrap();
+            let turn = book(
+                "busy.example:443".to_owned(),
+                Duration::from_secs(3),
+                ready[next],
+            );
+            ready[next] = turn + Duration::from_millis(10);
+            turns.push(turn);
+        }
+        for begin in &turns {
+            let in_window = |turn: &&Instant| (*begin..*begin + within).contains(turn);
+            assert!(turns.iter().filter(in_window).count() <= 300);
+        }
     }
 }

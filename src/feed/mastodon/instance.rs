@@ -1,5 +1,7 @@
-//! What a server says of itself: who may read which timeline (`/api/v2/instance`, since Mastodon 4.5).
+//! What a server says of itself (`/api/v2/instance`): where it streams, and, since Mastodon 4.5, who may read which
+//! timeline.
 
+use reqwest::Url;
 use serde::Deserialize;
 
 use super::options::{Options, Timeline};
@@ -14,6 +16,13 @@ pub(super) struct Instance {
 #[serde(default)]
 struct Configuration {
     timelines_access: TimelinesAccess,
+    urls: Urls,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Urls {
+    streaming: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -47,6 +56,23 @@ impl Instance {
         serde_json::from_slice(bytes).unwrap_or_default()
     }
 
+    /// Where the server streams: at an address of its own, which it writes as one of websockets, or where it is. A
+    /// token is sent there, so plain http is believed of a server alone that is asked by plain http itself.
+    pub(super) fn streams_at(&self, server: &Url) -> Url {
+        let named = || {
+            let mut url: Url = self.configuration.urls.streaming.as_ref()?.parse().ok()?;
+            let scheme = match url.scheme() {
+                "wss" | "https" => "https",
+                "ws" | "http" if server.scheme() == "http" => "http",
+                _ => return None,
+            };
+            url.set_scheme(scheme).ok()?;
+            url.host_str()?;
+            Some(url)
+        };
+        named().unwrap_or_else(|| server.clone())
+    }
+
     /// Why the server `host` shows us nothing of the timeline, if it says so.
     pub(super) fn closed_because(&self, host: &str, options: &Options) -> Option<String> {
         use Audience::{Authenticated, Disabled};
@@ -71,14 +97,12 @@ impl Instance {
         if !wants_login || options.token.is_some() {
             return None;
         }
-        let advice = if local == Authenticated {
-            "the token of an account opens it"
-        } else {
+        let advice = if local == Audience::Public {
             "its local timeline is open, and the token of an account opens the rest"
+        } else {
+            "the token of an account opens it"
         };
-        Some(format!(
-            "{host} answers with nothing because it shows its {name} to members only; {advice}"
-        ))
+        Some(format!("{host} shows its {name} to members only; {advice}"))
     }
 }
 
@@ -103,6 +127,11 @@ mod tests {
         let members = r#"{"live_feeds":{"local":"public","remote":"authenticated"}}"#;
         let why = closed_because("", members);
         assert!(why.unwrap().contains("its local timeline is open"));
+        let why = closed_because(
+            "",
+            r#"{"live_feeds":{"local":"disabled","remote":"authenticated"}}"#,
+        );
+        assert!(!why.unwrap().contains("open,"));
         assert_eq!(closed_because(r#","timeline":"local""#, members), None);
         assert_eq!(closed_because(r#","token":"canary""#, members), None);
     }
@@ -116,5 +145,38 @@ mod tests {
         ] {
             assert_eq!(closed_because("", access), None, "{access}");
         }
+    }
+
+    #[test]
+    fn the_stream_is_where_the_instance_document_says_or_where_the_server_is() {
+        let at = |server: &str, named: &str| {
+            let document = format!(r#"{{"configuration":{{"urls":{{"streaming":{named}}}}}}}"#);
+            let server = server.parse().unwrap();
+            let url = Instance::parse(document.as_bytes()).streams_at(&server);
+            url.as_str().to_owned()
+        };
+        let (safe, own) = ("https://a.example/", "http://127.0.0.1:3000/");
+        for (server, named, want) in [
+            (
+                safe,
+                r#""wss://stream.a.example""#,
+                "https://stream.a.example/",
+            ),
+            (
+                safe,
+                r#""https://stream.a.example:8443""#,
+                "https://stream.a.example:8443/",
+            ),
+            (safe, r#""ws://a.example""#, safe),
+            (safe, r#""gopher://a.example""#, safe),
+            (safe, r#""nonsense""#, safe),
+            (safe, "null", safe),
+            (own, r#""ws://127.0.0.1:4000""#, "http://127.0.0.1:4000/"),
+            (own, r#""wss://b.example""#, "https://b.example/"),
+        ] {
+            assert_eq!(at(server, named), want, "{server} {named}");
+        }
+        let none = Instance::parse(b"<html>").streams_at(&safe.parse().unwrap());
+        assert_eq!(none.as_str(), safe);
     }
 }

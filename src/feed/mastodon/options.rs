@@ -11,6 +11,8 @@ use crate::feed::http::{Token, polling};
 pub(super) const POLL_MIN: Duration = Duration::from_secs(3);
 /// Between polls by default.
 const POLL: Duration = Duration::from_secs(15);
+/// The silence of a stream that is believed; Mastodon sends a line every 15 s.
+const SILENCE: Duration = Duration::from_secs(30);
 
 /// Which server, and what of it.
 #[derive(Debug, Clone, Deserialize)]
@@ -30,6 +32,17 @@ pub struct Options {
     /// Between polls; at least 3 s.
     #[serde(default = "poll_by_default", deserialize_with = "polling::duration")]
     pub poll: Duration,
+    /// Whether the server's stream is followed instead of polling, where it lets us; by default if there is a token,
+    /// which Mastodon asks for.
+    #[serde(default)]
+    pub streaming: Option<bool>,
+    /// A stream that has sent no line for so long is dead.
+    #[serde(default = "silence_by_default", deserialize_with = "polling::duration")]
+    pub silence: Duration,
+}
+
+fn silence_by_default() -> Duration {
+    SILENCE
 }
 
 fn poll_by_default() -> Duration {
@@ -82,6 +95,11 @@ impl Options {
         }
     }
 
+    /// Whether the server's stream is to be followed.
+    pub(super) fn wants_stream(&self) -> bool {
+        self.streaming.unwrap_or(self.token.is_some())
+    }
+
     /// Between polls when there is more to be had.
     pub(super) fn poll_min(&self) -> Duration {
         POLL_MIN.min(self.poll)
@@ -112,12 +130,27 @@ mod tests {
         assert_eq!(options.timeline, Timeline::Tag("cats".to_owned()));
         assert_eq!(options.poll, Duration::from_secs(30));
         assert!(!format!("{options:?}").contains("canary"));
+        assert!(options.wants_stream());
         for wrong in [
             r#"{"server":"https://a.example","colour":"red"}"#,
             r#"{"server":"https://a.example","timeline":"home"}"#,
             r#"{"server":"https://a.example","poll":"often"}"#,
         ] {
             assert!(serde_json::from_str::<Options>(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_stream_is_followed_with_a_token_unless_one_says_otherwise() {
+        for (more, is_followed) in [
+            ("", false),
+            (r#","token":"canary""#, true),
+            (r#","token":"canary","streaming":false"#, false),
+            (r#","streaming":true"#, true),
+        ] {
+            let text = format!(r#"{{"server":"https://a.example"{more}}}"#);
+            let options: Options = serde_json::from_str(&text).unwrap();
+            assert_eq!(options.wants_stream(), is_followed, "{text}");
         }
     }
 }

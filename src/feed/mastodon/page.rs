@@ -18,18 +18,27 @@ pub(super) struct Page {
     pub(super) first_id: Option<String>,
     /// The post of our cursor is among them.
     pub(super) is_known: bool,
+    /// When that was written.
+    pub(super) first_written: Option<Timestamp>,
     /// When the posts were written, as far as they say so.
-    created: Vec<Timestamp>,
+    written: Vec<Timestamp>,
     pub(super) heard_until: Timestamp,
 }
 
 /// What paging needs to know of a status.
 #[derive(Debug, Deserialize)]
-struct Entry<'a> {
+pub(super) struct Entry<'a> {
     #[serde(borrow)]
-    id: Cow<'a, str>,
+    pub(super) id: Cow<'a, str>,
     #[serde(borrow, default)]
     created_at: Option<Cow<'a, str>>,
+}
+
+impl Entry<'_> {
+    /// When it was written, if it says so.
+    pub(super) fn written(&self) -> Option<Timestamp> {
+        self.created_at.as_ref()?.parse().ok()
+    }
 }
 
 impl Page {
@@ -56,15 +65,12 @@ impl Page {
         }
         let known_at =
             known_id.and_then(|known| entries.iter().position(|entry| entry.id == known));
-        let created = entries
-            .iter()
-            .filter_map(|entry| entry.created_at.as_ref()?.parse().ok())
-            .collect();
         Ok(Self {
             len: known_at.unwrap_or(elements.len()),
             first_id: entries.first().map(|entry| entry.id.clone().into_owned()),
+            first_written: entries.first().and_then(Entry::written),
             is_known: known_at.is_some(),
-            created,
+            written: entries.iter().filter_map(Entry::written).collect(),
             heard_until,
             bytes,
         })
@@ -72,7 +78,12 @@ impl Page {
 
     /// The time of the oldest post written after `time`.
     pub(super) fn oldest_after(&self, time: Option<Timestamp>) -> Option<Timestamp> {
-        let later = self.created.iter().copied();
-        later.filter(|created| Some(*created) > time).min()
+        let later = self.written.iter().copied();
+        later.filter(|written| Some(*written) > time).min()
+    }
+
+    /// The time of the oldest post.
+    pub(super) fn oldest(&self) -> Option<Timestamp> {
+        self.oldest_after(None)
     }
 }

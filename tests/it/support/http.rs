@@ -1,8 +1,10 @@
 //! A server of real bytes on a port of its own, and a feed that listens to it. What the server says is up to the test,
 //! down to the last byte.
 
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex};
@@ -12,7 +14,7 @@ use std::time::Duration;
 use downtrend::clock;
 use downtrend::feed::contract::{Batch, Feed, Outlet, Standing};
 use downtrend::feed::file::Context;
-use downtrend::post::Identity;
+use downtrend::post::{Cursor, Identity, PostId, Reject};
 use downtrend::time::Timestamp;
 
 /// A test gives up when nothing has come for so long; nothing waits for it to pass.
@@ -24,12 +26,16 @@ pub(crate) enum Reply {
     Bytes(Vec<u8>),
     /// Sends these bytes and then nothing, until the other side gives up.
     Stall(Vec<u8>),
+    /// Sends what comes until nothing more can, and closes.
+    Flow(Receiver<Vec<u8>>),
 }
 
 /// A request as it came, headers included.
 #[derive(Debug, Clone)]
 pub(crate) struct Heard {
     pub(crate) text: String,
+    /// When all of it had come.
+    pub(crate) at: Timestamp,
 }
 
 impl Heard {
@@ -86,7 +92,7 @@ impl Server {
                             .expect("no test fails here")
                             .push(request.clone());
                         let reply = answer.lock().expect("no test fails here")(&request);
-                        send(&stream, &reply);
+                        send(&stream, reply);
                     }
                 });
             }
@@ -121,15 +127,26 @@ fn read_request(mut stream: &TcpStream) -> Option<Heard> {
         text.extend_from_slice(&piece[..length]);
     }
     let text = String::from_utf8(text).expect("our requests are ASCII");
-    Some(Heard { text })
+    let at = clock::now();
+    Some(Heard { text, at })
 }
 
-fn send(mut stream: &TcpStream, reply: &Reply) {
-    let (Reply::Bytes(bytes) | Reply::Stall(bytes)) = reply;
-    // A client that has had enough closes early: that is what some tests are about.
-    let sent = stream.write_all(bytes).and_then(|()| stream.flush());
-    if let (Ok(()), Reply::Stall(_)) = (sent, reply) {
-        while stream.read(&mut [0; 64]).is_ok_and(|length| length > 0) {}
+/// A client that has had enough closes early: that is what some tests are about.
+fn send(mut stream: &TcpStream, reply: Reply) {
+    match reply {
+        Reply::Bytes(bytes) => drop(stream.write_all(&bytes)),
+        Reply::Stall(bytes) => {
+            if stream.write_all(&bytes).is_ok() {
+                while stream.read(&mut [0; 64]).is_ok_and(|length| length > 0) {}
+            }
+        }
+        Reply::Flow(pieces) => {
+            for piece in pieces {
+                if stream.write_all(&piece).is_err() {
+                    break;
+                }
+            }
+        }
     }
 }
 
@@ -171,6 +188,117 @@ pub(crate) fn run(feed: impl Feed + 'static) -> Receiver<Batch> {
     batches
 }
 
+/// All that a feed has said.
+pub(crate) struct Ear {
+    batches: Receiver<Batch>,
+    thread: thread::JoinHandle<()>,
+    /// How often each post came.
+    pub(crate) posts: BTreeMap<PostId, u32>,
+    pub(crate) edits: u64,
+    pub(crate) skipped: u64,
+    pub(crate) rejected: BTreeMap<Reject, u64>,
+    pub(crate) gaps: Vec<Range<Timestamp>>,
+    pub(crate) standings: Vec<Standing>,
+    pub(crate) heard_until: Option<Timestamp>,
+    pub(crate) cursor: Option<Cursor>,
+}
+
+impl Ear {
+    pub(crate) fn open(feed: impl Feed + 'static) -> Self {
+        let (outlet, batches) = Outlet::open();
+        Self {
+            batches,
+            thread: thread::spawn(move || Box::new(feed).run(outlet)),
+            posts: BTreeMap::new(),
+            edits: 0,
+            skipped: 0,
+            rejected: BTreeMap::new(),
+            gaps: Vec::new(),
+            standings: Vec::new(),
+            heard_until: None,
+            cursor: None,
+        }
+    }
+
+    /// Listens until it has heard what the test waits for.
+    pub(crate) fn until(&mut self, what: &str, mut is_it: impl FnMut(&Self) -> bool) {
+        let until = clock::start() + PATIENCE;
+        while !is_it(self) {
+            assert!(
+                clock::start() < until,
+                "{what} never came: {:?}",
+                self.standings
+            );
+            let batch = self.batches.recv_timeout(PATIENCE).expect(what);
+            self.take(batch);
+        }
+    }
+
+    /// Listens until each of these posts has come.
+    pub(crate) fn until_posts(&mut self, posts: &[PostId]) {
+        self.until("posts", |ear| {
+            posts.iter().all(|post| ear.posts.contains_key(post))
+        });
+    }
+
+    /// Listens until it stands so.
+    pub(crate) fn until_standing(&mut self, standing: &Standing) {
+        self.until("a standing", |ear| ear.standings.last() == Some(standing));
+    }
+
+    /// Listens until it waits, for the `count`th time, and gives till when and why.
+    pub(crate) fn until_wait(&mut self, count: usize) -> (Timestamp, String) {
+        self.until("a wait", |ear| ear.waits().count() >= count);
+        self.waits().nth(count - 1).expect("it was counted")
+    }
+
+    fn waits(&self) -> impl Iterator<Item = (Timestamp, String)> {
+        self.standings.iter().filter_map(|standing| match standing {
+            Standing::Waiting { until, why } => Some((*until, why.clone())),
+            _ => None,
+        })
+    }
+
+    /// What was told of refusals.
+    pub(crate) fn refusals(&self) -> Vec<&str> {
+        let refusals = self.standings.iter().filter_map(|standing| match standing {
+            Standing::Refused { why } => Some(&**why),
+            _ => None,
+        });
+        refusals.collect()
+    }
+
+    /// The cursor as it is stored.
+    pub(crate) fn token(&self) -> &str {
+        match &self.cursor {
+            Some(Cursor::Token(token)) => token,
+            other => panic!("{other:?} instead of a token"),
+        }
+    }
+
+    /// Stops the feed as the loop does, and gives the last cursor.
+    pub(crate) fn stop(self) -> Option<Cursor> {
+        drop(self.batches);
+        self.thread.join().expect("it ends");
+        self.cursor
+    }
+
+    fn take(&mut self, batch: Batch) {
+        for post in &batch.posts {
+            *self.posts.entry(post.id).or_default() += 1;
+            self.edits += u64::from(post.edit);
+        }
+        self.skipped += batch.skipped;
+        for (reject, count) in batch.rejected {
+            *self.rejected.entry(reject).or_default() += count;
+        }
+        self.gaps.extend(batch.gaps);
+        self.standings.extend(batch.standing);
+        self.heard_until = self.heard_until.max(batch.heard_until);
+        self.cursor = batch.cursor.or(self.cursor.take());
+    }
+}
+
 /// Takes batches until one is what the test waits for.
 pub(crate) fn wait_for(batches: &Receiver<Batch>, mut is_it: impl FnMut(&Batch) -> bool) -> Batch {
     let until = clock::start() + PATIENCE;
@@ -181,15 +309,6 @@ pub(crate) fn wait_for(batches: &Receiver<Batch>, mut is_it: impl FnMut(&Batch) 
         }
     }
     panic!("what the test waits for never came");
-}
-
-/// Waits until the feed is refused, and gives the reason.
-pub(crate) fn refusal(batches: &Receiver<Batch>) -> String {
-    let told = wait_for(batches, |batch| batch.standing.is_some());
-    match told.standing {
-        Some(Standing::Refused { why }) => why,
-        other => panic!("{other:?} instead of a refusal"),
-    }
 }
 
 /// A time as RFC 3339 writes it.

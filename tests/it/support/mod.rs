@@ -4,6 +4,7 @@ pub(crate) mod ear;
 pub(crate) mod firehose;
 pub(crate) mod http;
 pub(crate) mod jetstream;
+pub(crate) mod mastodon;
 pub(crate) mod nostr;
 pub(crate) mod peer;
 pub(crate) mod program;
