@@ -146,8 +146,7 @@ impl From<model::Entry> for Written {
 impl Written {
     fn entry(self, host: &str, now: Timestamp) -> Entry {
         let link = self.link.unwrap_or_default();
-        let parts: Vec<String> = [self.title, self.content].into_iter().flatten().collect();
-        let text = parts.join("\n");
+        let text = text(self.title, self.content.unwrap_or_default());
         let id = if self.id.is_empty() {
             let said = [&*link, &text].join("\n");
             format!("feed:{host}:{:016x}", xxh3_64(said.as_bytes()))
@@ -185,6 +184,24 @@ impl Written {
     }
 }
 
+/// Title, then content. A title that is no more than the beginning of what follows is left out: where posts have none,
+/// feeds cut one out of the text, in the middle of a hashtag if need be.
+fn text(title: Option<String>, content: String) -> String {
+    match title {
+        Some(title) if content.is_empty() => title,
+        Some(title) if !is_beginning(&title, &content) => [title, content].join("\n"),
+        Some(_) | None => content,
+    }
+}
+
+/// Whether `title` is `content` up to a cut, whatever white space there is.
+fn is_beginning(title: &str, content: &str) -> bool {
+    let letters = |text| str::chars(text).filter(|letter| !letter.is_whitespace());
+    let uncut = title.trim_end_matches(['.', '\u{2026}', char::REPLACEMENT_CHARACTER, ' ']);
+    let mut content = letters(content);
+    letters(uncut).all(|letter| content.next() == Some(letter))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -220,6 +237,23 @@ mod tests {
             ("feed:a.example", Some("bn"))
         );
         assert_eq!(entry.url.as_deref(), Some("https://a.example/1"));
+    }
+
+    #[test]
+    fn a_title_that_was_cut_out_of_the_text_is_none() {
+        for (title, want) in [
+            ("#WhatsApp...", "#WhatsAppDown  since ten"),
+            ("#WhatsAppDown since…", "#WhatsAppDown  since ten"),
+            ("#WhatsAppDown since ten", "#WhatsAppDown  since ten"),
+            ("", "#WhatsAppDown  since ten"),
+            ("Since ten...", "Since ten...\n#WhatsAppDown  since ten"),
+        ] {
+            let entries = read(&format!(
+                "<rss version='2.0'><channel><title>t</title><item><guid>1</guid><title>{title}</title>\
+                 <description>#WhatsAppDown  since ten</description></item></channel></rss>"
+            ));
+            assert_eq!(entries[0].text, want, "{title}");
+        }
     }
 
     #[test]
