@@ -5,6 +5,7 @@ use std::io::Write;
 use std::time::Duration;
 
 use downtrend::clock;
+use downtrend::feed::http::stream::Stream;
 use downtrend::feed::http::{Answer, Fetcher, Page, Request, Settings, Token};
 use downtrend::time::Timestamp;
 use reqwest::Url;
@@ -252,6 +253,43 @@ fn a_server_of_ones_own_is_read_when_that_is_allowed_and_we_name_ourselves() {
     let heard = server.heard();
     let agent = heard[0].header("user-agent").expect("we name ourselves");
     assert!(agent.starts_with("downtrend/"), "{agent}");
+}
+
+fn listen(settings: Settings, url: &str) -> Result<Stream, Answer> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let fetcher = Fetcher::new(settings).expect("a fetcher");
+    runtime.block_on(fetcher.listen(&request(url), Duration::from_secs(1)))
+}
+
+#[test]
+fn a_stream_is_asked_for_as_carefully_as_a_page() {
+    const STREAM: &str = "Content-Type: text/event-stream";
+    let server = Server::start(|heard| match heard.target() {
+        "/away" => answer("302 Found", "", &["Location: http://10.0.0.1/"]),
+        "/packed" => ok("", &[STREAM, "Content-Encoding: gzip"]),
+        "/page" => ok("[]", &["Content-Type: application/json"]),
+        "/closed" => answer("401 Unauthorized", "", &[STREAM]),
+        _ => ok(":)\n", &[STREAM]),
+    });
+    let url = server.url();
+    let answer = |path: &str| listen(settings(), &format!("{url}{path}"));
+    assert!(answer("/stream").is_ok());
+    let (_, why) = refused(answer("/away").expect_err("a private address"));
+    assert!(why.contains("not on the public internet"), "{why}");
+    let (_, why) = refused(answer("/page").expect_err("no stream"));
+    assert!(why.contains("no stream of events"), "{why}");
+    let (status, _) = refused(answer("/closed").expect_err("closed"));
+    assert_eq!(status, Some(401));
+    failed(answer("/packed").expect_err("packed"));
+    let settings = Settings {
+        private_host: None,
+        ..settings()
+    };
+    let (_, why) = refused(listen(settings, &url).expect_err("a private address"));
+    assert!(why.contains("not on the public internet"), "{why}");
 }
 
 #[test]

@@ -150,6 +150,24 @@ fn a_429_of_the_stream_is_obeyed_to_the_second() {
 }
 
 #[test]
+fn a_429_of_a_server_that_only_streams_keeps_nobody_from_polling() {
+    let (town, station) = (Town::start(), Town::start());
+    town.hold(0..3, &seconds_ago(60));
+    let host = station.server.url().replace("http:", "ws:");
+    town.describe(format!(
+        r#"{{"configuration":{{"urls":{{"streaming":"{host}"}}}}}}"#
+    ));
+    station.next_stream(answer("429 Too Many Requests", "", &["Retry-After: 3"]));
+    let mut ear = open(town.streamed(), None);
+    let (until, why) = ear.until_wait(1);
+    assert!(why.contains("polled meanwhile"), "{why}");
+    ear.until_posts(&post_ids(0..3));
+    ear.until("a stream", |_| station.streams_asked().len() > 1);
+    assert!(station.streams_asked()[1].at >= until);
+    assert!(town.pages_asked()[0].at < until);
+}
+
+#[test]
 fn what_is_broken_is_counted_and_the_next_event_is_read() {
     let town = Town::start();
     let mut ear = follow(&town);

@@ -8,8 +8,11 @@ use std::fs;
 use std::path::PathBuf;
 
 use downtrend::feed::format::{self, Completeness};
+use downtrend::feed::mastodon::Mastodon;
 use downtrend::post::{Item, RawPost, Reject};
 
+use super::support::http::{self, Ear, Reply};
+use super::support::mastodon::{STREAM_HEAD, Town, event, post_ids, seconds_ago};
 use super::support::shared;
 
 /// Different posts, skipped events and rejects of one file.
@@ -176,5 +179,89 @@ fn every_post_of_the_payloads_has_a_time_in_the_years_of_its_service() {
             assert!((since..until).contains(&post.at), "{file}: {}", post.at);
             assert!(!post.source.is_empty(), "{file}");
         }
+    }
+}
+
+/// What the kind `mastodon` makes of a page, or of a stream, that a server sends.
+fn heard(page: Option<&str>, stream: Option<&[u8]>) -> Ear {
+    let town = Town::start();
+    let options = match stream {
+        Some(_) => town.streamed(),
+        None => town.polled(),
+    };
+    if let Some(page) = page {
+        town.next_page(http::ok(page, &["Content-Type: application/json"]));
+    }
+    if let Some(stream) = stream {
+        let sent = [STREAM_HEAD.as_bytes(), stream].concat();
+        town.next_stream(Reply::Bytes(sent));
+    }
+    let feed = Mastodon::new(options, &http::context(), None).expect("good options");
+    let mut ear = Ear::open(feed);
+    match stream {
+        Some(_) => drop(ear.until_wait(1)),
+        None => ear.until("a page", |ear| ear.cursor.is_some()),
+    }
+    ear
+}
+
+#[test]
+fn the_kind_mastodon_reads_its_payloads_as_servers_send_them() {
+    let Some(folder) = payloads() else { return };
+    let payload =
+        |file: &str| fs::read(folder.join("mastodon").join(file)).expect("the folder is whole");
+    let text = |file: &str| String::from_utf8(payload(file)).expect("UTF-8");
+    for (page, posts, skipped) in [
+        (text("hashtag_tl-2.json"), 1, 0),
+        (text("public-timeline-2020-04-16.json"), 20, 0),
+        (text("public-timeline-2022-12-27.json"), 20, 0),
+        (
+            format!(
+                "[{}]",
+                text("tootsdk-post-with-emojis-and-attachments.json")
+            ),
+            1,
+            0,
+        ),
+        // Unlisted, so not public.
+        (
+            format!("[{}]", text("tootsdk-post-wordle-linebreaks.json")),
+            0,
+            1,
+        ),
+    ] {
+        let ear = heard(Some(&page), None);
+        assert_eq!((ear.posts.len(), ear.skipped), (posts, skipped), "{page}");
+        assert!(ear.rejected.is_empty(), "{page}: {:?}", ear.rejected);
+    }
+    for instance in ["tootsdk-mastodon.json", "tootsdk-pleroma.json"] {
+        let town = Town::start();
+        town.describe(text(instance));
+        town.hold(0..3, &seconds_ago(60));
+        let feed = Mastodon::new(town.polled(), &http::context(), None);
+        Ear::open(feed.expect("good options")).until_posts(&post_ids(0..3));
+    }
+}
+
+#[test]
+fn the_kind_mastodon_hears_its_payloads_as_servers_stream_them() {
+    let Some(folder) = payloads() else { return };
+    let payload =
+        |file: &str| fs::read(folder.join("mastodon").join(file)).expect("the folder is whole");
+    // The message of a websocket has the same event, with its data as a text.
+    let unwrapped = |file: &str| {
+        let message: serde_json::Value = serde_json::from_slice(&payload(file)).expect("JSON");
+        let field = |name: &str| message[name].as_str().expect("a text").to_owned();
+        event(&field("event"), &field("payload")).into_bytes()
+    };
+    for (name, stream, posts, skipped) in [
+        ("local", payload("sse-user_local-5.txt"), 1, 0),
+        ("health", payload("sse-healthy-2.txt"), 0, 0),
+        ("update", unwrapped("tootsdk-streaming_update.json"), 1, 0),
+        ("delete", unwrapped("tootsdk-streaming_delete.json"), 0, 1),
+    ] {
+        let ear = heard(None, Some(&stream));
+        assert_eq!((ear.posts.len(), ear.skipped), (posts, skipped), "{name}");
+        assert!(ear.rejected.is_empty(), "{name}: {:?}", ear.rejected);
     }
 }

@@ -14,7 +14,7 @@ const POLL: Duration = Duration::from_secs(15);
 /// The silence of a stream that is believed; Mastodon sends a line every 15 s.
 const SILENCE: Duration = Duration::from_secs(30);
 
-/// Which server, and what of it.
+/// Which server, and what of it. Several servers are several feeds, each with a table of its own.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Options {

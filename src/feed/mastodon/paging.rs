@@ -65,30 +65,35 @@ impl Mastodon {
             return Ok(self.advance(&page, None, line)?);
         }
         let newest = self.page(None, line).await?;
-        let gap_end = match (self.place.time, newest.oldest_after(self.place.time)) {
-            (Some(_), Some(end)) if !newest.is_known => end,
+        let is_missing_posts = newest.oldest_after(self.place.time).is_some();
+        if newest.is_known || self.place.time.is_none() || !is_missing_posts {
             // Nothing new there either: the silence is real.
-            _ => return Ok(self.advance(&page, None, line)?),
-        };
+            return Ok(self.advance(&page, None, line)?);
+        }
         if !self.paging.is_in_doubt {
             // A post may have come between the two requests: the next round tells.
             self.paging.is_in_doubt = true;
             return Ok(self.options.poll_min());
         }
-        self.place.min_id = None;
-        Ok(self.advance(&newest, Some(gap_end), line)?)
+        Ok(self.start_anew(&newest, line)?)
     }
 
-    /// Goes on at the newest page.
+    /// Goes on at the newest page, however far that is.
     async fn give_up(&mut self, line: &mut Line<'_>) -> Result<Duration, Stop> {
         let newest = self.page(None, line).await?;
-        let gap_end = newest
-            .oldest_after(self.place.time)
-            .filter(|_| !newest.is_known);
-        if !newest.is_known {
-            self.place.min_id = None;
+        if newest.is_known {
+            return Ok(self.advance(&newest, None, line)?);
         }
-        Ok(self.advance(&newest, gap_end, line)?)
+        Ok(self.start_anew(&newest, line)?)
+    }
+
+    fn start_anew(&mut self, newest: &Page, line: &mut Line<'_>) -> Result<Duration, Closed> {
+        self.place.min_id = None;
+        // A page that reaches back to where we were has all that we missed.
+        let gap_end = newest
+            .oldest()
+            .filter(|oldest| Some(*oldest) > self.place.time);
+        self.advance(newest, gap_end, line)
     }
 
     /// Hands a page on and moves to its end. `gap_end`: what lies between the old place and there was missed.

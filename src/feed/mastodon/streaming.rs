@@ -119,12 +119,18 @@ impl Mastodon {
                 self.streaming.complaint = None;
                 return Ok(());
             }
-            Err(Answer::Wait { until, why }) => {
+            Err(Answer::Wait { until, why }) if self.streaming.server == self.server => {
                 return Err(Stop::Wait {
                     until,
                     why,
                     broken: None,
                 });
+            }
+            // A server of its own for the stream: the one with the timeline may be asked meanwhile.
+            Err(Answer::Wait { until, why }) => {
+                let why = format!("{why}; its timeline is polled meanwhile");
+                let pause = wait::until(until, clock::now());
+                (Standing::Waiting { until, why }, pause)
             }
             Err(Answer::Refused { status, why }) => {
                 let why = self.with_stream_advice(status, &why);
