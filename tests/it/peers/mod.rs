@@ -3,8 +3,10 @@
 
 mod atproto;
 mod jetstream;
+mod mastodon;
 mod nginx;
 mod nostr;
+mod snac;
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;

@@ -1,7 +1,7 @@
 //! A server of real bytes on a port of its own, and a feed that listens to it. What the server says is up to the test,
 //! down to the last byte.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::ops::Range;
@@ -195,6 +195,8 @@ pub(crate) struct Ear {
     /// How often each post came.
     pub(crate) posts: BTreeMap<PostId, u32>,
     pub(crate) edits: u64,
+    /// As people wrote them.
+    pub(crate) hashtags: BTreeSet<String>,
     pub(crate) skipped: u64,
     pub(crate) rejected: BTreeMap<Reject, u64>,
     pub(crate) gaps: Vec<Range<Timestamp>>,
@@ -211,6 +213,7 @@ impl Ear {
             thread: thread::spawn(move || Box::new(feed).run(outlet)),
             posts: BTreeMap::new(),
             edits: 0,
+            hashtags: BTreeSet::new(),
             skipped: 0,
             rejected: BTreeMap::new(),
             gaps: Vec::new(),
@@ -287,6 +290,8 @@ impl Ear {
         for post in &batch.posts {
             *self.posts.entry(post.id).or_default() += 1;
             self.edits += u64::from(post.edit);
+            let labels = post.hashtags.iter().map(|hashtag| hashtag.label.clone());
+            self.hashtags.extend(labels);
         }
         self.skipped += batch.skipped;
         for (reject, count) in batch.rejected {
