@@ -316,6 +316,15 @@ pub(crate) fn wait_for(batches: &Receiver<Batch>, mut is_it: impl FnMut(&Batch) 
     panic!("what the test waits for never came");
 }
 
+/// Waits until the feed is refused, and gives the reason.
+pub(crate) fn refusal(batches: &Receiver<Batch>) -> String {
+    let told = wait_for(batches, |batch| batch.standing.is_some());
+    match told.standing {
+        Some(Standing::Refused { why }) => why,
+        other => panic!("{other:?} instead of a refusal"),
+    }
+}
+
 /// A time as RFC 3339 writes it.
 pub(crate) fn time(text: &str) -> Timestamp {
     text.parse().expect("RFC 3339")
