@@ -53,6 +53,17 @@ pub enum Item<'a> {
     Skipped,
 }
 
+impl<'a> Item<'a> {
+    /// The same, seen at a source that its feed knows better than what was read says.
+    #[must_use]
+    pub fn seen_at(mut self, source: &'a str) -> Self {
+        if let Self::Post(post) = &mut self {
+            post.source = Cow::Borrowed(source);
+        }
+        self
+    }
+}
+
 /// Why something read from a feed was dropped. Each is counted under its [`Reject::name`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Reject {

@@ -70,6 +70,8 @@ fn open(asked: Asked) -> Result<LiveFeed, String> {
 pub struct Mastodon {
     options: Options,
     server: Url,
+    /// Where its posts are seen: here, wherever they were written.
+    source: String,
     fetcher: Fetcher,
     identity: Identity,
     place: Place,
@@ -91,6 +93,7 @@ impl Mastodon {
         Ok(Self {
             place: Place::restore(cursor, &opening::host(&server)),
             fetcher: options.opening().fetcher(&server)?,
+            source: format!("{}:{}", KIND.name, opening::host(&server)),
             identity: context.identity.clone(),
             has_looked: false,
             paging: Paging::default(),

@@ -34,6 +34,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Deserializer, Serialize};
 use tokio_tungstenite::tungstenite::http::Uri;
+use tokio_tungstenite::tungstenite::http::uri::Authority;
 
 use self::backlog::{Backlog, Mark, Page};
 use self::event::Event;
@@ -146,6 +147,8 @@ struct Position {
 pub struct Nostr {
     relay: String,
     url: Uri,
+    /// Where its notes are seen: at this relay, whoever else has them.
+    source: String,
     hosts: Hosts,
     manners: Manners,
     answer_within: Duration,
@@ -169,6 +172,11 @@ impl Nostr {
         };
         Ok(Self {
             hosts: Hosts::new([relay.clone()]).expect("there is one"),
+            source: format!(
+                "{}:{}",
+                KIND.name,
+                url.authority().map_or("", Authority::as_str)
+            ),
             relay,
             url,
             manners: Manners {
@@ -392,7 +400,13 @@ impl Nostr {
         now: Timestamp,
         basket: &mut Basket,
     ) {
-        basket.take(&event.signed_json(), now);
+        let json = event.signed_json();
+        let mut items = Vec::new();
+        format::read(&json, &mut items);
+        basket.begin_frame();
+        for item in items {
+            basket.put(item.map(|item| item.seen_at(&self.source)), now);
+        }
         if let Some(request) = session.page_of(subscription) {
             request.page.add(event.created_at);
             self.backlog.find(&event.id, event.created_at);

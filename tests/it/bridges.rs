@@ -2,7 +2,13 @@
 
 use serde_json::{Value, json};
 
+use downtrend::clock;
+use downtrend::time::Timestamp;
+
 use super::support::Place;
+use super::support::http::{Server, answer, ok};
+use super::support::jetstream::PATIENCE;
+use super::support::program::Program;
 
 /// One post of the fediverse, as its own server shows it.
 fn original(number: u32) -> Value {
@@ -109,4 +115,56 @@ fn a_copy_that_comes_after_a_restart_is_still_a_copy() {
     assert_eq!(counted(&place, None), (2, 1));
     assert_eq!(counted(&place, Some("bluesky")), (2, 1));
     assert_eq!(counted(&place, Some("nostr")), (1, 1));
+}
+
+/// A server whose timeline holds two statuses of a third, written three minutes ago.
+fn timeline() -> Server {
+    let at = Timestamp::from_millis(clock::now().as_millis() - 180_000).expect("a time");
+    let statuses: Vec<Value> = [2, 1]
+        .map(|number| {
+            let mut status = original(number);
+            status["created_at"] = at.to_string().into();
+            status
+        })
+        .into();
+    let page = Value::from(statuses).to_string();
+    Server::start(move |heard| match heard.target() {
+        target if target.contains("min_id=") => ok("[]", &[]),
+        target if target.starts_with("/api/v1/timelines/public") => ok(&page, &[]),
+        _ => answer("404 Not Found", "", &[]),
+    })
+}
+
+#[test]
+fn a_post_on_the_timelines_of_two_servers_counts_once_and_at_each_of_them() {
+    let place = Place::new();
+    let servers = [timeline(), timeline()];
+    let tables = servers.each_ref().map(|server| {
+        let url = server.url();
+        format!("[[feed]]\nkind = \"mastodon\"\nserver = \"{url}\"\nallow_private = true\npoll = \"1s\"\n")
+    });
+    place.write("downtrend.toml", tables.concat());
+    let program = Program::start(&place, &["--json"]);
+    let has_read_both = || {
+        let feeds = &place.json(&["feeds"])["feeds"];
+        let feeds = feeds.as_array().expect("a list");
+        feeds
+            .iter()
+            .filter(|feed| feed["cursor"].is_string())
+            .count()
+            == 2
+    };
+    program.until(PATIENCE, |counted| counted.len() == 2 && has_read_both());
+    let summary = program.stop_and_read(PATIENCE);
+    assert_eq!(
+        (&summary["posts_counted"], &summary["duplicates"]),
+        (&2.into(), &2.into()),
+        "{summary}"
+    );
+    assert_eq!(counted(&place, None), (2, 1));
+    for server in &servers {
+        let source = server.url().replace("http://", "mastodon:");
+        assert_eq!(counted(&place, Some(&source)), (2, 1), "{source}");
+    }
+    assert_eq!(counted(&place, Some("mastodon")), (2, 1));
 }

@@ -37,7 +37,7 @@ pub(super) fn read<'a>(
         let blocks = blocks.get_or_insert_with(|| car::read(commit.blocks));
         take(block_of(op, blocks).and_then(|block| {
             let post = parse_record(&commit.repo, change.rkey, block, at, change.edit);
-            post.map(|item| seen_by(source, item))
+            post.map(|item| item.seen_at(source))
         }));
     }
     if commit.ops.has_more {
@@ -68,13 +68,6 @@ fn block_of<'a>(op: &Op<'_>, blocks: &Result<Blocks<'a>, Broken>) -> Result<&'a 
     let blocks = blocks.as_ref().map_err(|Broken| Reject::Cbor)?;
     let link = op.cid.ok_or(Reject::Text)?;
     blocks.get(link.0).copied().ok_or(Reject::Text)
-}
-
-fn seen_by<'a>(source: &'a str, mut item: Item<'a>) -> Item<'a> {
-    if let Item::Post(post) = &mut item {
-        post.source = Cow::Borrowed(source);
-    }
-    item
 }
 
 #[cfg(test)]

@@ -139,6 +139,7 @@ impl Mastodon {
         }
         let now = clock::now();
         for item in items {
+            let item = item.map(|item| item.seen_at(&self.source));
             polling::take(item, &self.identity, now, &mut batch);
         }
         batch

@@ -223,6 +223,7 @@ impl Mastodon {
         let mut items = Vec::new();
         format::read(&event.data, &mut items);
         for item in items {
+            let item = item.map(|item| item.seen_at(&self.source));
             polling::take(item, &self.identity, now, batch);
         }
         if let Some(told) = told(&event, now) {
