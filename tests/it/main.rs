@@ -8,6 +8,7 @@ mod bridges;
 mod cli;
 mod demo;
 mod demo_run;
+mod example;
 mod fetcher;
 mod files;
 mod groundtruth;

@@ -120,7 +120,7 @@ fn a_stream_that_falls_silent_is_noticed_and_opened_again() {
     ));
     town.hold(0..3, &seconds_ago(60));
     let options = Options {
-        silence: Duration::from_secs(1),
+        idle_after: Duration::from_secs(1),
         ..town.streamed()
     };
     let mut ear = open(options, None);

@@ -12,7 +12,7 @@ pub(super) const POLL_MIN: Duration = Duration::from_secs(3);
 /// Between polls by default.
 const POLL: Duration = Duration::from_secs(15);
 /// The silence of a stream that is believed; Mastodon sends a line every 15 s.
-const SILENCE: Duration = Duration::from_secs(30);
+const IDLE_AFTER: Duration = Duration::from_secs(30);
 
 /// Which server, and what of it. Several servers are several feeds, each with a table of its own.
 #[derive(Debug, Clone, Deserialize)]
@@ -37,12 +37,12 @@ pub struct Options {
     #[serde(default)]
     pub streaming: Option<bool>,
     /// A stream that has sent no line for so long is dead.
-    #[serde(default = "silence_by_default", deserialize_with = "polling::duration")]
-    pub silence: Duration,
+    #[serde(default = "idle_after_by_default", deserialize_with = "polling::duration")]
+    pub idle_after: Duration,
 }
 
-fn silence_by_default() -> Duration {
-    SILENCE
+fn idle_after_by_default() -> Duration {
+    IDLE_AFTER
 }
 
 fn poll_by_default() -> Duration {

@@ -112,7 +112,7 @@ impl Mastodon {
             return Ok(());
         }
         let request = self.stream_request();
-        let listening = self.fetcher.listen(&request, self.options.silence);
+        let listening = self.fetcher.listen(&request, self.options.idle_after);
         let (standing, pause) = match line.during(listening).await? {
             Ok(stream) => {
                 self.streaming.open = Some(Open::new(stream));

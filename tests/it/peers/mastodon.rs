@@ -23,7 +23,7 @@ fn options(port: u16) -> Options {
         allow_private: true,
         poll: Duration::from_millis(100),
         streaming: None,
-        silence: Duration::from_secs(5),
+        idle_after: Duration::from_secs(5),
     }
 }
 

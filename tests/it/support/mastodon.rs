@@ -109,7 +109,7 @@ impl Town {
             allow_private: true,
             poll: Duration::from_millis(10),
             streaming: None,
-            silence: Duration::from_secs(30),
+            idle_after: Duration::from_secs(30),
         }
     }
 
