@@ -226,7 +226,7 @@ impl Nostr {
         if let Some(since) = session.live_since {
             self.hosts.delivered(since.elapsed());
         }
-        end.map(|(setback, why)| (setback, session.explain(why)))
+        end.map(|(setback, why)| (setback, session.explain(&why)))
     }
 
     /// Listens and answers till the connection is of no more use.
@@ -564,7 +564,7 @@ impl Session {
     }
 
     /// What went wrong, with what the relay had to say.
-    fn explain(&self, why: String) -> String {
+    fn explain(&self, why: &str) -> String {
         let login = if self.wants_login {
             "; it asks for a login, and there is none"
         } else {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
+use downtrend::clock;
 use downtrend::time::Timestamp;
 use ring::digest::{SHA256, digest};
 use secp256k1::Keypair;
@@ -80,13 +81,19 @@ impl Publisher {
         self.socket
             .send(Message::text(message))
             .expect("the relay listens");
+        let sent = clock::start();
         loop {
+            assert!(
+                sent.elapsed() < PATIENCE,
+                "the relay says nothing of {event}"
+            );
             let answer = self.socket.read().expect("the relay answers");
             let Ok(text) = answer.to_text() else { continue };
             let Ok(Value::Array(answer)) = serde_json::from_str(text) else {
                 continue;
             };
-            if answer[0] == "OK" && answer[1] == event["id"] {
+            // Of what it does not take, nostr-relay does not say the id.
+            if answer[0] == "OK" && (answer[1] == event["id"] || answer[1] == "") {
                 let words = answer[3].as_str().unwrap_or_default();
                 return (answer[2] == true, words.to_owned());
             }
@@ -286,7 +293,7 @@ impl Shared {
                 user_agent: agent.map_or_else(String::new, |agent| {
                     String::from_utf8_lossy(agent.as_bytes()).into_owned()
                 }),
-                at: downtrend::clock::now(),
+                at: clock::now(),
                 requests: Vec::new(),
             });
             state.links.push(Link {
