@@ -13,10 +13,10 @@ fuzz_target!(|input: (u8, &[u8])| {
     let charset = CHARSETS[usize::from(charset) % CHARSETS.len()];
     let now: Timestamp = "2026-11-22T07:00:00Z".parse().expect("a time");
     if let Ok(page) = parse(bytes, charset, "example.org", now) {
-        assert!(page.entries.is_sorted_by_key(|entry| entry.at));
+        assert!(page.entries.is_sorted_by_key(|entry| entry.post.at));
         for entry in &page.entries {
-            assert!(!entry.id.is_empty());
-            entry.hashtags();
+            assert!(!entry.post.id.is_empty());
+            entry.post.hashtags();
         }
     }
 });

@@ -15,6 +15,7 @@
 //! played through in `tests/it/hackernews.rs`.
 
 use std::collections::{BTreeMap, HashSet};
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use reqwest::Url;
@@ -204,9 +205,8 @@ impl HackerNews {
 
     /// One request: a stretch of time, from the cursor on. Gives the pause until the next.
     async fn round(&mut self, line: &mut Line<'_>) -> Result<Duration, Stop> {
-        let asked_at = clock::now();
-        let until_s = self.until_s.unwrap_or_else(|| seconds(asked_at));
-        let request = self.request(until_s);
+        let now_s = seconds(clock::now());
+        let request = self.request(self.stretch(now_s));
         let answer = line.during(self.fetcher.get(&request)).await?;
         let page = polling::admit(answer, &mut self.back_off)?;
         let hits: Hits<'_> = serde_json::from_slice(&page.bytes).map_err(|error| {
@@ -215,38 +215,38 @@ impl HackerNews {
             } else {
                 Reject::Json
             };
-            Stop::unreadable(
-                self.server.host_str().unwrap_or_default(),
-                reject,
-                &mut self.back_off,
-            )
+            let host = self.server.host_str().unwrap_or_default();
+            Stop::unreadable(host, reject, &mut self.back_off)
         })?;
         self.back_off.reset();
         let has_more = hits.hits.0.len() >= HITS_MAX && hits.total > hits.hits.0.len() as u64;
-        let start_s = self.place.since_s - OVERLAP_S;
-        if has_more && until_s > start_s {
-            self.until_s = Some(shorter(start_s, until_s, hits.total));
+        let until_s = self.until_s.unwrap_or(now_s);
+        if has_more && until_s > self.place.since_s + 1 {
+            self.until_s = Some(shorter(self.place.since_s, until_s, hits.total));
             line.send(Batch::default(), Standing::CatchingUp)?;
             return Ok(Duration::ZERO);
         }
-        let is_up_to_now = self.until_s.take().is_none();
-        self.hand_on(&page, hits, until_s, is_up_to_now, line)?;
-        Ok(if is_up_to_now {
-            self.poll
-        } else {
-            Duration::ZERO
-        })
+        let (standing, pause) = match self.until_s.take() {
+            Some(_) => (Standing::CatchingUp, Duration::ZERO),
+            None => (Standing::Live, self.poll),
+        };
+        // A second that held more than can be had; of the overlap the rest was had before.
+        let is_cut = has_more && standing == Standing::CatchingUp;
+        let batch = self.news(&page, hits, until_s, is_cut);
+        line.send(batch, standing)?;
+        Ok(pause)
     }
 
-    /// Hands on what is new of a stretch, and moves to its end.
-    fn hand_on(
-        &mut self,
-        page: &Page,
-        hits: Hits<'_>,
-        until_s: i64,
-        is_up_to_now: bool,
-        line: &mut Line<'_>,
-    ) -> Result<(), Closed> {
+    /// The seconds to ask for: up to now and again a little before the cursor, or a part of what was missed.
+    fn stretch(&self, now_s: i64) -> RangeInclusive<i64> {
+        match self.until_s {
+            Some(until_s) => self.place.since_s + 1..=until_s,
+            None => self.place.since_s - OVERLAP_S..=now_s,
+        }
+    }
+
+    /// What is new of a stretch, and a place at its end. `is_cut`: its one second held more than can be had.
+    fn news(&mut self, page: &Page, hits: Hits<'_>, until_s: i64, is_cut: bool) -> Batch {
         let mut items = Vec::new();
         format::read(&page.bytes, &mut items);
         let mut batch = Batch::default();
@@ -261,16 +261,14 @@ impl HackerNews {
                 other => polling::take(other, &self.identity, now, &mut batch),
             }
         }
-        self.place.pass(hits, until_s.min(seconds(now)));
-        let heard_until = Timestamp::from_millis(self.place.since_s * 1_000).unwrap_or(now);
-        batch.heard_until = Some(wait::before(heard_until, polling::SETTLING));
+        let second = |at_s: i64| Timestamp::from_millis(at_s.saturating_mul(1_000)).unwrap_or(now);
+        if is_cut {
+            batch.gaps.push(second(until_s)..second(until_s + 1));
+        }
+        self.place.pass(hits, until_s);
+        batch.heard_until = Some(wait::before(second(self.place.since_s), polling::SETTLING));
         batch.cursor = Some(polling::store(&self.place));
-        let standing = if is_up_to_now {
-            Standing::Live
-        } else {
-            Standing::CatchingUp
-        };
-        line.send(batch, standing)
+        batch
     }
 
     fn is_seen(&self, post: &RawPost<'_>) -> bool {
@@ -285,9 +283,9 @@ impl HackerNews {
         self.words.iter().all(holds).then(|| self.words.concat())
     }
 
-    fn request(&self, until_s: i64) -> Request {
+    fn request(&self, stretch: RangeInclusive<i64>) -> Request {
         let mut url = self.server.clone();
-        let since_s = self.place.since_s - OVERLAP_S;
+        let (since_s, until_s) = stretch.into_inner();
         url.query_pairs_mut()
             .append_pair("query", &self.place.query)
             .append_pair("tags", "(story,comment,poll)")
@@ -323,7 +321,7 @@ impl Place {
     }
 }
 
-/// The end of a stretch from `start_s` that should hold [`HITS_WANTED`] hits, when that up to `until_s` holds `total`.
+/// The end of a stretch behind `start_s` that should hold [`HITS_WANTED`] hits, when that up to `until_s` holds `total`.
 fn shorter(start_s: i64, until_s: i64, total: u64) -> i64 {
     let share = HITS_WANTED as f64 / total.max(HITS_WANTED + 1) as f64;
     let length_s = until_s.saturating_sub(start_s);
@@ -332,7 +330,7 @@ fn shorter(start_s: i64, until_s: i64, total: u64) -> i64 {
         reason = "a share of a length that fits"
     )]
     let shorter_s = (length_s as f64 * share) as i64;
-    start_s + shorter_s.clamp(0, length_s - 1)
+    start_s + shorter_s.clamp(1, (length_s - 1).max(1))
 }
 
 /// The words of a keyword, without the signs of hashtags.
@@ -378,9 +376,9 @@ mod tests {
     fn a_stretch_with_too_many_hits_gets_shorter_until_it_is_a_second() {
         assert_eq!(shorter(0, 1_000, 1_400), 500);
         let mut until_s = 1_000;
-        while until_s > 0 {
+        while until_s > 1 {
             let next_s = shorter(0, until_s, u64::MAX);
-            assert!((0..until_s).contains(&next_s));
+            assert!((1..until_s).contains(&next_s));
             until_s = next_s;
         }
     }

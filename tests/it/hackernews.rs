@@ -98,13 +98,14 @@ fn the_keyword_is_a_hashtag_of_the_hits_that_hold_it() {
 
 #[test]
 fn more_hits_than_a_page_holds_are_all_handed_on_once() {
-    // An hour and a half was missed, with a burst in its middle that is denser than the rest by far.
+    // An hour and a half was missed, with a burst in its middle that is denser than the rest by far, and one second in
+    // it that holds more than can be had.
     let start_s = now_s() - 5_400;
     let mut hits: Vec<Value> = (0..2_700)
         .map(|number| {
             hit(
                 number,
-                start_s + 2 * i64::try_from(number).expect("small"),
+                start_s + 1 + 2 * i64::try_from(number).expect("small"),
                 "whatsapp down",
             )
         })
@@ -113,23 +114,26 @@ fn more_hits_than_a_page_holds_are_all_handed_on_once() {
         let at_s = start_s + 2_000 + i64::try_from(number / 10).expect("small");
         hit(10_000 + number, at_s, "whatsapp down")
     }));
-    let total = hits.len();
+    let full_s = start_s + 3_002;
+    hits.extend((0..1_001).map(|number| hit(20_000 + number, full_s, "whatsapp down")));
+    let total = hits.len() - 1;
     let server = Server::start(move |heard| ok(search(&hits, heard), &[]));
     let cursor = json!({"query": "WhatsApp down", "since_s": start_s, "seen": {}}).to_string();
     let batches = start(&server, Some(&Cursor::Token(cursor)));
     let mut ids = BTreeSet::new();
     let mut handed_on = 0;
-    let mut cursors = Vec::new();
+    let (mut cursors, mut gaps) = (Vec::new(), Vec::new());
     let mut was_behind = false;
     wait_for(&batches, |batch| {
         was_behind |= batch.standing == Some(Standing::CatchingUp);
         handed_on += batch.posts.len();
         ids.extend(batch.posts.iter().map(|post| post.id));
         cursors.extend(batch.cursor.clone());
+        gaps.extend(batch.gaps.iter().map(|gap| gap.start.as_millis() / 1_000));
         batch.standing == Some(Standing::Live)
     });
     assert!(was_behind);
-    assert_eq!((ids.len(), handed_on), (total, total));
+    assert_eq!((ids.len(), handed_on, gaps), (total, total, vec![full_s]));
 
     // Killed after any batch, it hands on the rest.
     let Some(Cursor::Token(token)) = cursors.get(1) else {
