@@ -556,7 +556,7 @@ impl Tracker {
     /// anybody asks the store.
     fn let_idle_go(&mut self) {
         let open = self.open.values().flat_map(|open| &open.mentions);
-        let mentioned: BTreeSet<HashtagId> = open.map(|mention| mention.hashtag).collect();
+        let mentioned: HashSet<HashtagId> = open.map(|mention| mention.hashtag).collect();
         self.tracks
             .retain(|hashtag, slot| slot.awake || mentioned.contains(hashtag));
     }
