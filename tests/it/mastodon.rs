@@ -127,6 +127,18 @@ fn a_closed_timeline_is_told_in_plain_words_and_not_taken_for_silence() {
 }
 
 #[test]
+fn a_timeline_without_a_post_is_not_taken_for_silence() {
+    let town = Town::start();
+    let mut ear = open(town.polled(), None);
+    let (_, why) = ear.until_wait(2);
+    assert!(why.contains("shows no post at all"), "{why}");
+    assert_eq!(ear.heard_until, None);
+    town.hold(0..1, AT);
+    ear.until_posts(&post_ids(0..1));
+    assert!(ear.heard_until.is_some());
+}
+
+#[test]
 fn every_refusal_is_told_with_advice() {
     for (status, advice) in [
         ("401 Unauthorized", "closed to strangers"),
@@ -364,7 +376,7 @@ fn local_and_hashtag_timelines_have_their_own_addresses() {
             timeline,
             ..town.polled()
         };
-        open(options, None).until("a poll", |ear| ear.heard_until.is_some());
+        open(options, None).until("a poll", |_| !town.pages_asked().is_empty());
         assert_eq!(targets(&town)[0], want);
     }
 }

@@ -8,8 +8,10 @@ use downtrend::feed::mastodon::Mastodon;
 use downtrend::feed::mastodon::options::{Options, Timeline};
 use downtrend::post::{Cursor, Reject};
 
-use super::support::http::{Ear, Reply, answer, context, ok};
+use super::support::Place;
+use super::support::http::{Ear, PATIENCE, Reply, answer, context, ok};
 use super::support::mastodon::{STREAM_HEAD, Town, event, id, post_ids, seconds_ago, status};
+use super::support::program::Program;
 
 fn open(options: Options, cursor: Option<&Cursor>) -> Ear {
     Ear::open(Mastodon::new(options, &context(), cursor).expect("good options"))
@@ -281,6 +283,7 @@ fn each_timeline_has_its_own_stream_where_the_instance_document_says() {
     ] {
         let (town, station) = (Town::start(), Town::start());
         let host = station.server.url().replace("http:", "ws:");
+        town.hold(0..1, &seconds_ago(60));
         town.describe(format!(
             r#"{{"configuration":{{"urls":{{"streaming":"{host}"}}}}}}"#
         ));
@@ -289,10 +292,51 @@ fn each_timeline_has_its_own_stream_where_the_instance_document_says() {
             ..town.streamed()
         };
         let mut ear = open(options, None);
-        ear.until("a stream", |_| !station.streams_asked().is_empty());
+        // Pages are read once the stream is open.
+        ear.until_posts(&post_ids(0..1));
         assert_eq!(station.streams_asked()[0].target(), want);
         station.publish(1);
         ear.until_posts(&post_ids(1..2));
         assert!(town.streams_asked().is_empty());
     }
+}
+
+#[test]
+fn the_program_counts_each_post_once_through_cuts_stops_and_a_kill() {
+    let town = Town::start();
+    let place = Place::new();
+    place.write(
+        "downtrend.toml",
+        format!(
+            "[[feed]]\nkind = \"mastodon\"\nserver = \"{}\"\ntoken = \"canary\"\nallow_private = true\n\
+             poll = \"50ms\"\n",
+            town.server.url()
+        ),
+    );
+    town.hold(0..3, &seconds_ago(0));
+    let start = || Program::start(&place, &["--json"]);
+    let counts = |program: &Program, posts: u64| {
+        program.until(PATIENCE, |counted| counted.values().eq([&posts]));
+    };
+    let program = start();
+    counts(&program, 3);
+    town.publish(3);
+    counts(&program, 4);
+    town.cut();
+    town.hold(4..50, &seconds_ago(0));
+    counts(&program, 50);
+    // Without a farewell.
+    drop(program);
+
+    town.hold(50..100, &seconds_ago(0));
+    let program = start();
+    counts(&program, 100);
+    program.stop(PATIENCE);
+
+    town.hold(100..110, &seconds_ago(0));
+    let program = start();
+    counts(&program, 110);
+    let summary = program.stop_and_read(PATIENCE);
+    assert_eq!(summary["posts_counted"], 10, "{summary}");
+    assert_eq!(summary["late"], 0, "{summary}");
 }

@@ -1,9 +1,10 @@
 //! Reading a timeline forward, page by page.
 //!
 //! Two kinds of silence are told apart from a quiet server. A server may have closed its timelines and answer with an
-//! empty page for ever: its instance document says so ([`super::instance`]). A server that has forgotten the post of
-//! our `min_id` does the same: so an empty page is checked against the newest page, and posts there that we should
-//! have been given mean a new start with a gap.
+//! empty page for ever: its instance document says so ([`super::instance`]), or else it shows no post at all, which
+//! is not taken for hearing. A server that has forgotten the post of our `min_id` does the same: so an empty page is
+//! checked against the newest page, and posts there that we should have been given mean a new start, with a gap if
+//! that page does not reach back to where we were.
 //!
 //! Whoever has been away has pages to make up for, and the watermark waits meanwhile, also for other feeds. So what is
 //! read forward tells how far it has come; and if it has not arrived within as many pages as can be had in ten minutes,
@@ -27,6 +28,8 @@ const PAGE_LEN: usize = 40;
 const FULL_LEN_MIN: usize = 20;
 /// Between polls of a server where nothing happens.
 const POLL_MAX: Duration = Duration::from_mins(1);
+/// A server without a post is asked so much less often than others.
+const EMPTY_FACTOR: u32 = 4;
 /// Polls are late by up to this share, so that many feeds do not meet.
 const JITTER: f64 = 0.1;
 /// Full pages read one after the other before the rest is given up: ten minutes at a page every 3 s, the default
@@ -61,6 +64,9 @@ impl Mastodon {
             return self.give_up(line).await;
         }
         let page = self.page(self.place.min_id.clone(), line).await?;
+        if page.len == 0 && self.place.min_id.is_none() && !self.may_be_empty() {
+            return Err(self.empty());
+        }
         if page.len > 0 || page.is_known || self.place.min_id.is_none() {
             return Ok(self.advance(&page, None, line)?);
         }
@@ -76,6 +82,23 @@ impl Mastodon {
             return Ok(self.options.poll_min());
         }
         Ok(self.start_anew(&newest, line)?)
+    }
+
+    /// Hardly any server has no post at all, and many a hashtag has none.
+    fn may_be_empty(&self) -> bool {
+        matches!(self.options.timeline, Timeline::Tag(_))
+    }
+
+    /// An empty timeline is not believed to be heard.
+    fn empty(&self) -> Stop {
+        Stop::Wait {
+            until: wait::after(clock::now(), POLL_MAX.min(self.options.poll * EMPTY_FACTOR)),
+            why: format!(
+                "{} shows no post at all: its timeline is closed, or new",
+                self.host()
+            ),
+            broken: None,
+        }
     }
 
     /// Goes on at the newest page, however far that is.

@@ -142,6 +142,7 @@ fn a_429_is_obeyed_in_both_of_its_forms() {
     let Some(peer) = Peer::start("mastodon-mock", &[]) else {
         return;
     };
+    publish(&peer);
     for effect in [
         || serde_json::json!({"type": "ratelimit", "headers": {"Retry-After": "2"}}),
         || {
