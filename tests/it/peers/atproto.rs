@@ -362,12 +362,12 @@ fn a_run_on_a_pds_that_is_killed_and_started_again_counts_each_post_once() {
     place.write("downtrend.toml", table);
     let started = clock::start();
     let first = Program::start(&place, &["--json"]);
-    let standing = || {
+    let state = || {
         let shown = place.run(&["feeds", "--json"]).stdout;
         let shown: Value = serde_json::from_slice(&shown).unwrap_or_default();
-        shown["feeds"][0]["standing"].clone()
+        shown["feeds"][0]["state"].clone()
     };
-    while standing() != "live" {
+    while state() != "live" {
         assert!(started.elapsed() < PATIENCE, "{}", first.errors());
     }
     (1..=15).for_each(|number| drop(pds.post(number)));
