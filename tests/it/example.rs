@@ -18,7 +18,9 @@ fn uncommented() -> String {
     let lines = example.lines().map(|line| {
         let setting = line.strip_prefix('#').filter(|rest| {
             let key = rest.split(" = ").next().unwrap_or_default();
-            let is_key = key.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+            let is_key = key
+                .bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte == b'_');
             *rest == "[[feed]]" || (rest.contains(" = ") && is_key)
         });
         setting.unwrap_or(line).to_owned() + "\n"
@@ -46,7 +48,11 @@ fn the_example_can_be_used_with_and_without_its_comments() {
         place.write("downtrend.toml", text);
         place.succeed(&["config", "check"]);
         let feeds = place.json(&["feeds"]);
-        assert!(feeds["feeds"].as_array().is_some_and(|feeds| feeds.len() >= 5));
+        assert!(
+            feeds["feeds"]
+                .as_array()
+                .is_some_and(|feeds| feeds.len() >= 5)
+        );
     }
 }
 
@@ -75,7 +81,9 @@ fn every_setting_stands_in_the_example_with_its_default() {
             Some((table, name)) => &file[table][name],
             None => &file[key.name],
         };
-        let shown = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let shown = value
+            .as_str()
+            .map_or_else(|| value.to_string(), str::to_owned);
         // No lexicon is the default, which an example cannot show.
         if key.name != "lexicon" {
             assert_eq!(shown, key.default, "{}", key.name);

@@ -5,8 +5,6 @@
 //! block that the operation links to; how a record becomes a post is told once, for every wire, in
 //! `format/jetstream.rs`.
 
-use std::borrow::Cow;
-
 use super::car::{self, Blocks, Broken};
 use super::frame::{Commit, Op};
 use crate::feed::format::Outcome;

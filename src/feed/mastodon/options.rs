@@ -37,7 +37,10 @@ pub struct Options {
     #[serde(default)]
     pub streaming: Option<bool>,
     /// A stream that has sent no line for so long is dead.
-    #[serde(default = "idle_after_by_default", deserialize_with = "polling::duration")]
+    #[serde(
+        default = "idle_after_by_default",
+        deserialize_with = "polling::duration"
+    )]
     pub idle_after: Duration,
 }
 
