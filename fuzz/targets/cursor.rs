@@ -11,7 +11,7 @@ fuzz_target!(|token: &str| {
     for kind in KINDS {
         let Some(open) = kind.open else { continue };
         // Each kind takes one of these.
-        for url in ["", "https://example.org/"] {
+        for url in ["", "https://example.org/", "wss://example.org/"] {
             let Ok(feed) = open(Asked::Url(url.to_owned())) else { continue };
             let context = Context { identity: Identity::new([7; 16]) };
             if let Err(why) = (feed.start)(context, Some(&cursor)) {

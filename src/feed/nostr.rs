@@ -434,7 +434,8 @@ impl Nostr {
             .take_if(|request| request.name == subscription)
         {
             session.to_say.push(wire::close(&request.name));
-            if let Some(gap) = self.backlog.end_page(request.page, seconds(now)) {
+            let until = request.filter.until.unwrap_or(i64::MAX);
+            if let Some(gap) = self.backlog.end_page(request.page, until, seconds(now)) {
                 basket.miss(timestamp(gap.start)..timestamp(gap.end));
             }
         } else {
@@ -447,7 +448,7 @@ impl Nostr {
     fn go_on(&mut self, session: &mut Session) {
         self.note_position();
         session.asked_at = None;
-        if let Some(filter) = self.backlog.next_page() {
+        if let Some(filter) = self.backlog.next_page(seconds(clock::now())) {
             session.ask(filter);
         }
     }
@@ -631,7 +632,7 @@ impl Position {
         };
         serde_json::from_str(token)
             .ok()
-            .filter(|position: &Self| position.relay == relay)
+            .filter(|position: &Self| position.relay == relay && is_time(position.time))
             .ok_or_else(|| Error::Cursor(token.clone()))
     }
 
@@ -666,6 +667,12 @@ fn address(relay: &str) -> Result<(Uri, String), Error> {
     let name = uri.to_string();
     let name = name.trim_start_matches("wss://").trim_end_matches('/');
     Ok((uri, name.to_owned()))
+}
+
+/// Whether so many seconds since the Unix epoch are an instant that there is.
+fn is_time(seconds: i64) -> bool {
+    let millis = seconds.checked_mul(1_000);
+    millis.is_some_and(|millis| Timestamp::from_millis(millis).is_ok())
 }
 
 fn seconds(time: Timestamp) -> i64 {
@@ -750,6 +757,8 @@ mod tests {
             "",
             "{}",
             r#"{"relay":"other.example","time":5,"id":null}"#,
+            r#"{"relay":"relay.example","time":-9223372036854775808,"id":null}"#,
+            r#"{"relay":"relay.example","time":9223372036854775807,"id":null}"#,
             r#"{"protocol":"v2","host":"a","seq":1,"time_us":1}"#,
         ] {
             let cursor = Cursor::Token(token.to_owned());

@@ -241,6 +241,8 @@ fn what_is_broken_or_not_asked_for_is_counted_and_the_next_note_is_read() {
         ),
         (Reject::Unasked, ann().note(94, now).to_string()),
         (Reject::Future, message(&ann().note(95, now + 3_600))),
+        (Reject::Time, message(&ann().note(96, i64::MAX))),
+        (Reject::Unasked, message(&ann().note(97, i64::MIN))),
     ];
     let mut expected = BTreeMap::new();
     for (reject, frame) in &broken {

@@ -18,6 +18,8 @@ const REWIND_S: i64 = 60;
 /// How old a note may be that comes in live; later than this it would be counted as late. A relay sends nothing from
 /// before the time that it was asked for.
 const LATE_S: i64 = 10 * 60;
+/// How far ahead of us an author's clock may be; the store takes no post from beyond.
+const AHEAD_S: i64 = 5 * 60;
 /// Pages of one stretch: half a million notes at the usual length. What lies before them is a gap.
 const PAGES_MAX: u32 = 1_000;
 /// Stretches open at once. Beyond it the two oldest become one, and what was heard between them is asked for again.
@@ -68,11 +70,8 @@ impl Page {
     /// decides. The second after it is asked for, too: NIP-01 counts `until` in, some relays (nostr-relay 1.14) do not.
     /// Where that does not lead further back, ever less does. A page that is all of one second may have been cut within
     /// it; there is no asking for the rest of a second.
-    fn next_until(&self, until: Option<i64>) -> Option<i64> {
+    fn next_until(&self, until: i64) -> Option<i64> {
         let oldest = self.oldest?;
-        let Some(until) = until else {
-            return Some(self.oldest_but_one.unwrap_or(oldest) + 1);
-        };
         let candidates = [
             self.oldest_but_one.unwrap_or(oldest) + 1,
             oldest + 1,
@@ -181,20 +180,20 @@ impl Backlog {
     }
 
     /// The page to ask for next; none if nothing is open.
-    pub(super) fn next_page(&self) -> Option<Filter> {
+    pub(super) fn next_page(&self, now: i64) -> Option<Filter> {
         let stretch = self.stretches.last()?;
         Some(Filter {
             since: stretch.since.time - REWIND_S,
-            until: stretch.reached,
+            until: Some(stretch.reached.unwrap_or(now + AHEAD_S)),
         })
     }
 
-    /// The page has ended that [`Backlog::next_page`] gave. Gives the gap that this has shown, if it did.
-    pub(super) fn end_page(&mut self, page: Page, now: i64) -> Option<Range<i64>> {
+    /// The page has ended that was asked for up to `until`. Gives the gap that this has shown, if it did.
+    pub(super) fn end_page(&mut self, page: Page, until: i64, now: i64) -> Option<Range<i64>> {
         let stretch = self.stretches.last_mut()?;
         stretch.pages += 1;
         let next = page
-            .next_until(stretch.reached)
+            .next_until(until)
             .filter(|&until| until >= stretch.since.time - REWIND_S);
         if let Some(until) = next.filter(|_| stretch.pages < PAGES_MAX) {
             stretch.reached = Some(until);
@@ -227,6 +226,7 @@ mod tests {
     use super::*;
 
     const MARK_S: i64 = 1_700_000_000;
+    const NOW_S: i64 = MARK_S + 1_000_000;
 
     fn mark() -> Mark {
         Mark {
@@ -263,12 +263,11 @@ mod tests {
 
         /// Gives one page; the gap it showed.
         fn page(&mut self, backlog: &mut Backlog, seen: &mut Vec<i64>) -> Option<Range<i64>> {
-            let filter = backlog.next_page().expect("something is open");
+            let filter = backlog.next_page(NOW_S).expect("something is open");
             self.asked.push(filter);
-            let last = filter
-                .until
-                .map(|until| until - i64::from(self.is_exclusive));
-            let fits = |time: i64| time >= filter.since && last.is_none_or(|last| time <= last);
+            let until = filter.until.expect("a page has an end");
+            let last = until - i64::from(self.is_exclusive);
+            let fits = |time: i64| (filter.since..=last).contains(&time);
             let mut page = Page::default();
             for (time, id) in self
                 .notes
@@ -282,7 +281,7 @@ mod tests {
                 seen.push(*time);
                 self.given.push(id.clone());
             }
-            backlog.end_page(page, MARK_S + 1_000_000)
+            backlog.end_page(page, until, NOW_S)
         }
 
         /// Gives pages until nothing is open; the gaps they showed.
@@ -311,7 +310,7 @@ mod tests {
         };
         assert_eq!(backlog.live(MARK_S + 5), live);
         backlog.go_live();
-        assert_eq!(backlog.next_page(), None);
+        assert_eq!(backlog.next_page(MARK_S + 5), None);
         let mark = Mark {
             time: MARK_S + 5,
             id: None,
@@ -364,7 +363,7 @@ mod tests {
             assert_eq!(relay.page(&mut backlog, &mut seen), None);
         }
         assert_eq!(*backlog.mark(), mark());
-        let left = backlog.next_page();
+        let left = backlog.next_page(NOW_S);
         // Cut, and two notes more.
         relay.notes.insert(0, (MARK_S + 3_000, "n".to_owned()));
         relay.notes.insert(0, (MARK_S + 3_100, "o".to_owned()));
@@ -386,7 +385,7 @@ mod tests {
         backlog.hear("live", MARK_S + 500, MARK_S + 500);
         backlog.go_live();
         assert_eq!(
-            backlog.next_page().map(|page| page.since),
+            backlog.next_page(NOW_S).map(|page| page.since),
             Some(MARK_S - REWIND_S)
         );
         assert_eq!(*backlog.mark(), mark());
@@ -401,7 +400,7 @@ mod tests {
             backlog.hear("n", time, time);
             let mut page = Page::default();
             page.add(time);
-            assert_eq!(backlog.end_page(page, time), None);
+            assert_eq!(backlog.end_page(page, time, time), None);
         }
         assert!(backlog.stretches.len() <= STRETCHES_MAX);
         assert_eq!(*backlog.mark(), mark());
@@ -426,7 +425,7 @@ mod tests {
         let mut empty = Relay::new([], 500);
         let mut backlog = Backlog::after(mark());
         backlog.go_live();
-        let gap = MARK_S..MARK_S + 1_000_000;
+        let gap = MARK_S..NOW_S;
         assert_eq!(empty.fill(&mut backlog, &mut Vec::new()), [gap]);
         let mut quiet = Backlog::after(Mark { id: None, ..mark() });
         quiet.go_live();
@@ -454,8 +453,8 @@ mod tests {
         for time in [900, 10, 800, 700] {
             page.add(MARK_S + time);
         }
-        assert_eq!(backlog.end_page(page, MARK_S + 1_000), None);
-        let next = backlog.next_page().expect("there is more");
+        assert_eq!(backlog.end_page(page, NOW_S, NOW_S), None);
+        let next = backlog.next_page(NOW_S).expect("there is more");
         assert_eq!(next.until, Some(MARK_S + 701));
     }
 
@@ -466,9 +465,12 @@ mod tests {
         assert_eq!(backlog.give_up(MARK_S + 90), Some(MARK_S..MARK_S + 90));
         backlog.skip_to(MARK_S + 90);
         backlog.go_live();
-        let since = backlog.next_page().map(|page| page.since);
+        let since = backlog.next_page(MARK_S + 90).map(|page| page.since);
         assert_eq!(since, Some(MARK_S + 90 - REWIND_S));
-        assert_eq!(backlog.end_page(Page::default(), MARK_S + 95), None);
+        assert_eq!(
+            backlog.end_page(Page::default(), MARK_S + 95, MARK_S + 95),
+            None
+        );
         assert_eq!(backlog.give_up(MARK_S + 95), None);
     }
 
