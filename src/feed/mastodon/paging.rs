@@ -91,8 +91,10 @@ impl Mastodon {
 
     /// An empty timeline is not believed to be heard.
     fn empty(&self) -> Stop {
+        let poll = self.options.poll;
+        let pause = poll.saturating_mul(EMPTY_FACTOR).min(POLL_MAX.max(poll));
         Stop::Wait {
-            until: wait::after(clock::now(), POLL_MAX.min(self.options.poll * EMPTY_FACTOR)),
+            until: wait::after(clock::now(), pause),
             why: format!(
                 "{} shows no post at all: its timeline is closed, or new",
                 self.host()

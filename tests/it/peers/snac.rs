@@ -20,7 +20,7 @@ fn options(peer: &Peer, timeline: Timeline) -> Options {
         allow_private: true,
         poll: Duration::from_millis(100),
         streaming: None,
-        silence: Duration::from_secs(30),
+        idle_after: Duration::from_secs(30),
     }
 }
 
