@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use downtrend::clock;
@@ -16,6 +15,7 @@ use serde_json::{Value, json};
 use super::support::ear::Ear;
 use super::support::jetstream::PATIENCE;
 use super::support::nostr::{Author, Manner, Relay};
+use super::support::program::Program;
 use super::support::{Place, report, shared};
 
 fn options(relay: &Relay) -> Options {
@@ -577,7 +577,7 @@ fn the_program_counts_a_note_of_two_relays_once_and_goes_on_where_it_stopped() {
         format!("[[feed]]\nkind = \"nostr\"\nrelay = \"{url}\"\nallow_private = true\n")
     });
     place.write("downtrend.toml", tables.concat());
-    let first = Running::start(&place);
+    let first = Program::start(&place, &["--json"]);
     for relay in &relays {
         relay.subscriptions(1);
     }
@@ -590,69 +590,17 @@ fn the_program_counts_a_note_of_two_relays_once_and_goes_on_where_it_stopped() {
     for number in 10..15 {
         relays[1].push(ann().note(number, ago(0)));
     }
-    first.until_posts(&place, 15);
-    let summary = first.stop();
+    first.until(PATIENCE, |counted| counted.values().sum::<u64>() == 15);
+    let summary = first.stop_and_read(PATIENCE);
     assert_eq!(summary["posts_counted"], 15, "{summary}");
     for number in 15..20 {
         relays[0].push(ann().note(number, ago(0)));
     }
-    let second = Running::start(&place);
-    second.until_posts(&place, 20);
-    let summary = second.stop();
+    let second = Program::start(&place, &["--json"]);
+    second.until(PATIENCE, |counted| counted.values().sum::<u64>() == 20);
+    let summary = second.stop_and_read(PATIENCE);
     assert_eq!(summary["posts_counted"], 5, "{summary}");
     assert_eq!(summary["late"], 0, "{summary}");
-}
-
-/// The program at work; killed when the test fails.
-struct Running(Option<Child>);
-
-impl Running {
-    fn start(place: &Place) -> Self {
-        let child = Command::new(env!("CARGO_BIN_EXE_downtrend"))
-            .current_dir(place.path("."))
-            .args(["run", "--json"])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn();
-        Self(Some(child.expect("the program runs")))
-    }
-
-    /// Asks the database until so many posts are counted, of all feeds together.
-    fn until_posts(&self, place: &Place, posts: u64) {
-        let started = clock::start();
-        loop {
-            let output = place.run(&["feeds", "--json"]);
-            let shown: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
-            let feeds = shown["feeds"].as_array().cloned().unwrap_or_default();
-            let counted: u64 = feeds.iter().filter_map(|feed| feed["posts"].as_u64()).sum();
-            if counted == posts {
-                return;
-            }
-            assert!(
-                started.elapsed() < PATIENCE,
-                "{posts} posts never came: {shown}"
-            );
-        }
-    }
-
-    /// Tells it to stop as a service manager does, and reads its summary.
-    fn stop(mut self) -> Value {
-        let child = self.0.take().expect("it was started");
-        let told = Command::new("kill").arg(child.id().to_string()).status();
-        assert!(told.expect("kill runs").success());
-        let output = child.wait_with_output().expect("it ends");
-        assert!(output.status.success(), "it stops in good order");
-        serde_json::from_slice(&output.stdout).expect("JSON")
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        if let Some(child) = &mut self.0 {
-            // It may have ended by itself.
-            drop(child.kill());
-        }
-    }
 }
 
 /// The relay of the crate `nostr-relay-builder`, which checks what it is sent by itself.

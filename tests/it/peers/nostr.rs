@@ -1,4 +1,4 @@
-//! The feed of Nostr against nostr-relay of PyPI, which checks signatures by another library than ours.
+//! The feed of Nostr against `nostr-relay` of `PyPI`, which checks signatures by another library than ours.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -57,7 +57,8 @@ impl Author {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let digits = bytes.iter().map(|byte| format!("{byte:02x}"));
+    digits.collect::<Vec<_>>().concat()
 }
 
 /// A client that publishes to a relay on this machine.
@@ -174,7 +175,7 @@ impl Relay {
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let shared = accepting.clone();
-                std::thread::spawn(move || shared.meet(stream));
+                std::thread::spawn(move || shared.meet(&stream));
             }
         });
         Self { port, shared }
@@ -264,7 +265,7 @@ impl Shared {
     }
 
     /// One connection, from the first byte to the last.
-    fn meet(&self, stream: TcpStream) {
+    fn meet(&self, stream: &TcpStream) {
         let reading = stream.try_clone().expect("a socket can be read elsewhere");
         let Some((number, manner)) = self.welcome(stream.try_clone().expect("and written")) else {
             return;
@@ -276,7 +277,7 @@ impl Shared {
                     self.listen(number, reading);
                 }
             });
-            self.send(number, &stream, &manner);
+            self.send(number, stream, &manner);
             // The other side may have hung up already.
             drop(stream.shutdown(Shutdown::Both));
         });
@@ -285,6 +286,10 @@ impl Shared {
     /// The number of the connection and what it is to meet; none where that was all.
     fn welcome(&self, stream: TcpStream) -> Option<(usize, Manner)> {
         let mut met = None;
+        #[expect(
+            clippy::result_large_err,
+            reason = "the library wants a whole answer, and there is one a connection"
+        )]
         let greet = |request: &Request, response: Response| {
             let agent = request.headers().get("user-agent");
             let mut state = self.state();
