@@ -333,7 +333,7 @@ fn a_feed_of_the_configuration_is_refused_with_file_line_and_key() {
         ),
         (
             "kind = \"feed\"\nurl = \"gopher\"",
-            "line 3: use the feed \"gopher\"",
+            "line 3: use \"gopher\": write it as https://HOST/PATH",
         ),
     ] {
         file(feed);

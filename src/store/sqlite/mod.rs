@@ -58,7 +58,7 @@ impl Sqlite {
     pub fn open(path: &Path) -> Result<Self, Error> {
         if path.exists() {
             // A stranger's file is not even given a lock file.
-            match Self::open_to_read(path) {
+            match Self::open_as_it_is(path) {
                 Err(error) if !is_half_made(&error) => return Err(error),
                 Ok(_) | Err(_) => {}
             }
@@ -76,9 +76,21 @@ impl Sqlite {
         })
     }
 
-    /// Opens `path` to read from; nothing of it is changed. A file without tables, as a writer leaves it that was
-    /// killed at once, holds no database yet: none.
+    /// Opens `path` to read from; nothing of it is changed, but that an old one is migrated first, as a writer would. A
+    /// file without tables, as a writer leaves it that was killed at once, holds no database yet: none.
     pub fn open_to_read(path: &Path) -> Result<Option<Self>, Error> {
+        match Self::open_as_it_is(path)? {
+            Some((_, version)) if version < schema::newest() => {
+                drop(Self::open(path)?);
+                let migrated = Self::open_as_it_is(path)?;
+                Ok(migrated.map(|(ledger, _)| ledger))
+            }
+            found => Ok(found.map(|(ledger, _)| ledger)),
+        }
+    }
+
+    /// Opens `path` to read from, whatever the version of its schema, which is given too.
+    fn open_as_it_is(path: &Path) -> Result<Option<(Self, u32)>, Error> {
         if !path.exists() {
             return Err(Error::Missing {
                 path: path.to_owned(),
@@ -96,13 +108,14 @@ impl Sqlite {
         if schema::is_empty(&database, path)? {
             return Ok(None);
         }
-        schema::check(&database, path)?;
-        Ok(Some(Self {
+        let version = schema::check(&database, path)?;
+        let ledger = Self {
             database,
             names: Names::default(),
             path: path.to_owned(),
             _lock: None,
-        }))
+        };
+        Ok(Some((ledger, version)))
     }
 
     /// Where it lies.

@@ -69,9 +69,6 @@ pub(super) fn of_service(
     service: &str,
     range: Range<Minute>,
 ) -> rusqlite::Result<Vec<Official>> {
-    if !is_kept(database)? {
-        return Ok(Vec::new());
-    }
     database
         .prepare_cached(
             "SELECT page_id, incident_id, update_id, page, service, incident, state, impact, text, at_ms,
@@ -114,9 +111,6 @@ fn official(row: &Row<'_>) -> rusqlite::Result<Official> {
 
 /// Updates of each feed that has any.
 pub(super) fn counts(database: &Connection) -> rusqlite::Result<Vec<(FeedId, u64)>> {
-    if !is_kept(database)? {
-        return Ok(Vec::new());
-    }
     database
         .prepare_cached("SELECT feed, count(*) FROM official GROUP BY feed")?
         .query_map([], |row| {
@@ -125,17 +119,9 @@ pub(super) fn counts(database: &Connection) -> rusqlite::Result<Vec<(FeedId, u64
         .collect()
 }
 
-/// Whether there is such a table: a reader does not migrate, and may meet an older database.
-fn is_kept(database: &Connection) -> rusqlite::Result<bool> {
-    database
-        .prepare_cached("SELECT count(*) FROM sqlite_schema WHERE name = 'official'")?
-        .query_row([], |row| row.get::<_, i64>(0))
-        .map(|tables| tables > 0)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::{Sqlite, schema};
+    use super::super::Sqlite;
     use super::*;
     use crate::store::Ledger;
 
@@ -171,18 +157,5 @@ mod tests {
             .officials("whatsapp", Minute(0)..Minute(1))
             .expect("readable");
         assert_eq!(kept, said[7..]);
-    }
-
-    #[test]
-    fn a_database_from_before_there_were_any_is_read_as_without() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("old.db");
-        let mut database = Connection::open(&path).expect("a new file");
-        schema::migrate_by(&mut database, &path, &schema::MIGRATIONS[..1]).expect("old");
-        drop(database);
-        let ledger = Sqlite::open_to_read(&path).expect("ours").expect("whole");
-        let found = ledger.officials("whatsapp", Minute(0)..Minute(u32::MAX));
-        assert!(found.expect("readable").is_empty());
-        assert!(ledger.feeds().expect("readable").is_empty());
     }
 }

@@ -107,6 +107,11 @@ pub(super) fn migrate(database: &mut Connection, path: &Path) -> Result<(), Erro
     migrate_by(database, path, MIGRATIONS)
 }
 
+/// The version of today.
+pub(super) fn newest() -> u32 {
+    version(MIGRATIONS.len())
+}
+
 /// Whether the file is ours and of a version we know.
 pub(super) fn check(database: &Connection, path: &Path) -> Result<u32, Error> {
     let not_ours = || Error::NotOurs {
@@ -117,7 +122,7 @@ pub(super) fn check(database: &Connection, path: &Path) -> Result<u32, Error> {
     if application_id != APPLICATION_ID {
         return Err(not_ours());
     }
-    let known = version(MIGRATIONS.len());
+    let known = newest();
     if found > known {
         return Err(Error::Newer {
             path: path.to_owned(),
@@ -128,11 +133,7 @@ pub(super) fn check(database: &Connection, path: &Path) -> Result<u32, Error> {
     Ok(found)
 }
 
-pub(super) fn migrate_by(
-    database: &mut Connection,
-    path: &Path,
-    migrations: &[&str],
-) -> Result<(), Error> {
+fn migrate_by(database: &mut Connection, path: &Path, migrations: &[&str]) -> Result<(), Error> {
     let is_new = is_empty(database, path)?;
     let found = if is_new { 0 } else { check(database, path)? };
     let pending = migrations.iter().zip(1_u32..).skip(found as usize);
@@ -190,7 +191,10 @@ fn version(migrations: usize) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Sqlite;
     use super::*;
+    use crate::store::Ledger;
+    use crate::time::Minute;
 
     fn fresh(folder: &tempfile::TempDir) -> (Connection, PathBuf) {
         let path = folder.path().join("old.db");
@@ -246,6 +250,21 @@ mod tests {
             })
             .expect("the new columns");
         assert_eq!(known, [(7, Some(5)), (0, None)]);
+    }
+
+    #[test]
+    fn an_old_database_that_is_asked_something_is_migrated_first() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (mut database, path) = fresh(&folder);
+        migrate_by(&mut database, &path, &MIGRATIONS[..1]).expect("old");
+        drop(database);
+        let ledger = Sqlite::open_to_read(&path)
+            .expect("migrated")
+            .expect("whole");
+        assert!(ledger.feeds().expect("of today").is_empty());
+        let found = ledger.officials("whatsapp", Minute(0)..Minute(1));
+        assert!(found.expect("of today").is_empty());
+        assert!(folder.path().join("old.db.v1.bak").exists());
     }
 
     #[test]
