@@ -181,7 +181,9 @@ fn show(feeds: &[Row], out: Out<'_>) -> Result<(), Error> {
             plain(state),
             age(feed.lag_ms),
             age(feed.cursor_age_ms),
-            format!("{:.1}", feed.posts_per_minute),
+            // A file has no rate.
+            feed.lag_ms
+                .map_or_else(String::new, |_| format!("{:.1}", feed.posts_per_minute)),
             grouped(feed.posts),
             plain(&feed.name),
         ]

@@ -2,9 +2,8 @@
 //!
 //! The detector counts an author once an hour and hashtag, as Downdetector counts one report per user and company:
 //! so neither a campaign of few accounts nor a quarrel between two people looks like an outage. Takes the mentions of
-//! closed minutes in order, gives the [`Tally`] of each hashtag. Memory is that of one hour of mentions.
-
-use std::collections::VecDeque;
+//! closed minutes in order, gives the [`Tally`] of each hashtag. Memory is that of the pairs of hashtag and author of an
+//! hour and ten minutes, however often each was used.
 
 use hashbrown::HashMap;
 use hashbrown::HashSet;
@@ -16,31 +15,27 @@ use crate::time::Minute;
 /// For how long an author is remembered after a use: the trailing hour of `detection.md` section 4.
 pub const MEMORY_MINUTES: u32 = 60;
 
+/// How often those are thrown out who were not heard for an hour; until then they are passed over.
+const SWEEP_MINUTES: u32 = 10;
+
 /// The authors of the last [`MEMORY_MINUTES`], per hashtag.
 #[derive(Debug, Clone, Default)]
 pub struct RecentAuthors {
     last_use: HashMap<(HashtagId, AuthorId), Minute>,
-    by_minute: VecDeque<(Minute, Vec<(HashtagId, AuthorId)>)>,
+    swept_at: Option<Minute>,
 }
 
 impl RecentAuthors {
     /// Counts one minute, later than every one before it. `mentions` are settled.
     pub fn tally(&mut self, minute: Minute, mentions: &[Mention]) -> Vec<Tally> {
-        self.expire(minute);
-        let mut used = Vec::new();
-        let tallies = by_hashtag(mentions)
-            .map(|group| self.tally_one(minute, group, &mut used))
-            .collect();
-        self.by_minute.push_back((minute, used));
-        tallies
+        self.sweep(minute);
+        by_hashtag(mentions)
+            .map(|group| self.tally_one(minute, group))
+            .collect()
     }
 
-    fn tally_one(
-        &mut self,
-        minute: Minute,
-        group: &[Mention],
-        used: &mut Vec<(HashtagId, AuthorId)>,
-    ) -> Tally {
+    fn tally_one(&mut self, minute: Minute, group: &[Mention]) -> Tally {
+        let hour_ago = minute.minus(MEMORY_MINUTES);
         let hashtag = group[0].hashtag;
         let mut authors: HashSet<AuthorId> = HashSet::new();
         let (mut posts, mut unnamed) = (0, 0);
@@ -53,8 +48,8 @@ impl RecentAuthors {
         }
         let mut fresh = unnamed;
         for &author in &authors {
-            fresh += usize::from(self.last_use.insert((hashtag, author), minute).is_none());
-            used.push((hashtag, author));
+            let before = self.last_use.insert((hashtag, author), minute);
+            fresh += usize::from(before.is_none_or(|before| before < hour_ago));
         }
         Tally {
             hashtag,
@@ -64,18 +59,13 @@ impl RecentAuthors {
         }
     }
 
-    /// Forgets who was last heard more than an hour before `minute`.
-    fn expire(&mut self, minute: Minute) {
-        let oldest_kept = minute.minus(MEMORY_MINUTES);
-        while let Some((past, _)) = self.by_minute.front()
-            && *past < oldest_kept
-        {
-            let (past, used) = self.by_minute.pop_front().expect("the front was just seen");
-            for key in used {
-                if self.last_use.get(&key) == Some(&past) {
-                    self.last_use.remove(&key);
-                }
-            }
+    /// Forgets, now and then, who was last heard more than an hour before `minute`.
+    fn sweep(&mut self, minute: Minute) {
+        let swept_at = *self.swept_at.get_or_insert(minute);
+        if swept_at.0 + SWEEP_MINUTES <= minute.0 {
+            let oldest_kept = minute.minus(MEMORY_MINUTES);
+            self.last_use.retain(|_, last| *last >= oldest_kept);
+            self.swept_at = Some(minute);
         }
     }
 }
@@ -120,6 +110,17 @@ mod tests {
             "the use at 160 counts, though it was not fresh"
         );
         assert_eq!(fresh_at(281, 4), 1);
+    }
+
+    #[test]
+    fn whoever_was_not_heard_for_an_hour_is_thrown_out_in_time() {
+        let mut recent = RecentAuthors::default();
+        for minute in 0..600 {
+            let author = u64::from(minute) + 1;
+            recent.tally(Minute(minute), &[mention(author, author)]);
+            let most = MEMORY_MINUTES + SWEEP_MINUTES + 1;
+            assert!(recent.last_use.len() <= most as usize, "{minute}");
+        }
     }
 
     #[test]

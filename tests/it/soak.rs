@@ -34,8 +34,11 @@ const FRAMES_FIRST: usize = 20;
 const IDLE_AFTER: &str = "10s";
 /// How long the last post may take to be counted: a pause of a minute, a silence, and another pause.
 const PATIENCE: Duration = Duration::from_mins(4);
-/// When memory is what it will be: minutes stay open for ten minutes, then their authors are remembered for an hour.
-const WARM_UP: Duration = Duration::from_mins(75);
+/// When memory is what it will be: minutes stay open for ten minutes, then their authors are remembered for an hour and
+/// ten minutes; few authors are all there soon.
+const WARM_UP: Duration = Duration::from_mins(85);
+const WARM_UP_OF_FEW_AUTHORS: Duration = Duration::from_mins(15);
+const FEW_AUTHORS: u32 = 1_000;
 /// What may be added to memory after that, for what the allocator does.
 const GROWTH_MAX: f64 = 0.10;
 /// More than this it never takes, warm or not, at ten times Bluesky's rate.
@@ -232,11 +235,16 @@ impl Memory {
         }
     }
 
-    fn tell(&self) {
+    fn tell(&self, authors: u32) {
         let (Some(first), Some(last)) = (self.samples.first(), self.samples.last()) else {
             return;
         };
-        let (half, warm) = (last.0 / 2.0, WARM_UP.as_secs_f64());
+        let warm_up = if authors <= FEW_AUTHORS {
+            WARM_UP_OF_FEW_AUTHORS
+        } else {
+            WARM_UP
+        };
+        let (half, warm) = (last.0 / 2.0, warm_up.as_secs_f64());
         report(&format!(
             "memory: first {:.1} MB, last {:.1} MB; slope {:+.3} MB a minute over all, {:+.3} over the second half",
             first.1,
@@ -398,5 +406,5 @@ fn not_a_post_is_lost_or_counted_twice_however_often_connections_end() {
     ));
     compare(&soak, &servers, &truths, &summary, &place);
     assert_eq!(exported(&place, from), uses);
-    memory.tell();
+    memory.tell(soak.authors);
 }

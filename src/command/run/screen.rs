@@ -84,7 +84,13 @@ impl<'a> Screen<'a> {
     fn line(&self, summary: &Summary, counted: u64, seconds: f64) -> String {
         let rate = (counted - self.counted_then) as f64 / seconds.max(0.001);
         let now = clock::now();
-        let heard = summary.feeds.values().filter_map(|feed| feed.heard_until);
+        // One that is refused or waits hears nothing, and says so itself.
+        let is_well = |feed: &FeedId| {
+            let standing = self.standings.get(feed);
+            standing.is_some_and(|standing| standing.problem().is_none())
+        };
+        let well = summary.feeds.iter().filter(|(feed, _)| is_well(feed));
+        let heard = well.filter_map(|(_, feed)| feed.heard_until);
         let lag = heard.min().map_or_else(
             || "nothing heard yet".to_owned(),
             |until| {
@@ -96,7 +102,10 @@ impl<'a> Screen<'a> {
             .standings
             .iter()
             .map(|(feed, standing)| {
-                format!("{} {}", self.names[feed], plain(&standing.to_string()))
+                let words = standing.to_string();
+                // Why was told when it changed.
+                let short = words.split(" because ").next().unwrap_or_default();
+                format!("{} {}", self.names[feed], plain(short))
             })
             .collect();
         format!(
