@@ -22,9 +22,9 @@ peers:
     tests/peers/install
     cargo test --test it -- --ignored peers::
 
-# (DOWNTREND_SOAK_AUTHORS=200 has memory flat after a quarter of an hour, since authors are remembered for one.)
 # Live feeds that are cut again and again at ten times Bluesky's rate, for half an hour or as many seconds as said: not
-# a post too many or too few, and flat memory. DOWNTREND_SOAK_POSTS_PER_SECOND=275 is a peak.
+# a post too many or too few, and flat memory. DOWNTREND_SOAK_POSTS_PER_SECOND=275 is a peak;
+# with DOWNTREND_SOAK_AUTHORS=200 memory is what it will be after a quarter of an hour, else after one and a half.
 soak seconds="1800":
     DOWNTREND_SOAK_SECONDS={{ seconds }} cargo test --test it soak:: -- --ignored --nocapture
 
