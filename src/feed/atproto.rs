@@ -503,6 +503,21 @@ fn duration<'de, D: Deserializer<'de>>(reader: D) -> Result<Option<Duration>, D:
     polling::duration(reader).map(Some)
 }
 
+/// For `fuzz/targets/repository.rs`.
+#[cfg(fuzzing)]
+pub mod fuzzing {
+    use super::frame::{Frame, What};
+    use super::{frame, record};
+    use crate::post::{Item, Reject};
+
+    /// What the commit in a frame holds, each as its feed would hand it on.
+    pub fn read(message: &[u8], mut each: impl FnMut(Result<Item<'_>, Reject>)) {
+        if let Frame::Event(place, What::Commit(commit)) = frame::read(message) {
+            record::read(&commit, place.at(), "atproto:host", |item| each(item));
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

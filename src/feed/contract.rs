@@ -77,10 +77,20 @@ impl std::fmt::Display for Standing {
         match self {
             Self::Live => f.write_str("live"),
             Self::CatchingUp => f.write_str("catching up"),
-            Self::Waiting { until, why } => write!(f, "waiting until {until} because {why}"),
+            Self::Waiting { until, why } => {
+                write!(f, "waiting until {} because {why}", to_the_second(*until))
+            }
             Self::Refused { why } => write!(f, "refused because {why}"),
         }
     }
+}
+
+/// The whole second after a time: nobody wants to read more of it.
+fn to_the_second(time: Timestamp) -> Timestamp {
+    let seconds = time.as_millis().div_euclid(1_000) + 1;
+    let is_whole = time.as_millis().rem_euclid(1_000) == 0;
+    let rounded = Timestamp::from_millis(seconds * 1_000).ok();
+    rounded.filter(|_| !is_whole).unwrap_or(time)
 }
 
 impl Standing {

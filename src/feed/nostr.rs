@@ -691,6 +691,23 @@ fn earlier(time: Timestamp, millis: i64) -> Timestamp {
     Timestamp::from_millis(time.as_millis() - millis).unwrap_or(Timestamp::FIRST)
 }
 
+/// For `fuzz/targets/nostr.rs`.
+#[cfg(fuzzing)]
+pub mod fuzzing {
+    use super::event::Event;
+    use super::wire::{Said, read};
+
+    /// Whether a frame brings an event that is what it says; none that a stranger makes up is.
+    pub fn brings_genuine_event(frame: &[u8]) -> bool {
+        match read(frame) {
+            Said::Event { event, .. } => {
+                serde_json::from_str::<Event<'_>>(event).is_ok_and(|event| event.is_genuine())
+            }
+            _ => false,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

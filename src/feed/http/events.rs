@@ -154,6 +154,23 @@ impl Reader {
     }
 }
 
+/// For `fuzz/targets/events.rs`.
+#[cfg(fuzzing)]
+pub mod fuzzing {
+    use super::{Event, Reader};
+    use crate::post::Reject;
+
+    /// The events of a stream that comes in pieces of so many bytes.
+    pub fn read(bytes: &[u8], piece_len: usize) -> Vec<Result<Event, Reject>> {
+        let mut reader = Reader::new(1 << 16);
+        let mut events = Vec::new();
+        for piece in bytes.chunks(piece_len.max(1)) {
+            reader.push(piece, &mut events);
+        }
+        events
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
