@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Deserializer, Serialize};
 use tokio_tungstenite::tungstenite::http::Uri;
 
-use super::contract::{Batch, Closed, Ending, Feed, Outlet, Standing};
+use super::contract::{Closed, Feed, Outlet, Standing};
 use super::file::Context;
 use super::websocket::basket::Basket;
 use super::websocket::hosts::{Hosts, Setback};
@@ -200,18 +200,7 @@ impl Bluesky {
         loop {
             let (setback, why) = Box::pin(self.listen_once(&mut basket)).await?;
             let next = self.hosts.after(setback, clock::now(), fastrand::f64());
-            basket.stand(if next.refused {
-                Standing::Refused { why }
-            } else {
-                Standing::Waiting {
-                    until: next.at,
-                    why,
-                }
-            });
-            basket.hand_over()?;
-            let pause = next.at.as_millis() - clock::now().as_millis();
-            let pause = Duration::from_millis(u64::try_from(pause).unwrap_or(0));
-            basket.during(tokio::time::sleep(pause)).await?;
+            basket.wait_out(next, why).await?;
         }
     }
 
@@ -460,25 +449,7 @@ impl Session {
 
 impl Feed for Bluesky {
     fn run(self: Box<Self>, outlet: Outlet) {
-        websocket::install_tls();
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build();
-        match runtime {
-            Ok(runtime) => {
-                let Err(Closed) = runtime.block_on(self.listen(outlet));
-                // Looking up a name cannot be broken off: it may end after us.
-                runtime.shutdown_background();
-            }
-            Err(error) => {
-                let batch = Batch {
-                    ending: Some(Ending::Broken(error)),
-                    ..Batch::default()
-                };
-                // A closed outlet is how the loop says that it has enough.
-                let (Ok(()) | Err(Closed)) = outlet.send(batch);
-            }
-        }
+        websocket::run(outlet, |outlet| self.listen(outlet));
     }
 }
 

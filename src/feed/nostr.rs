@@ -39,7 +39,7 @@ use tokio_tungstenite::tungstenite::http::uri::Authority;
 use self::backlog::{Backlog, Mark, Page};
 use self::event::Event;
 use self::wire::{Filter, PAGE_LEN, Said};
-use super::contract::{Batch, Closed, Ending, Feed, Outlet, Standing};
+use super::contract::{Closed, Feed, Outlet, Standing};
 use super::file::Context;
 use super::http::polling;
 use super::websocket::basket::Basket;
@@ -197,18 +197,7 @@ impl Nostr {
         loop {
             let (setback, why) = Box::pin(self.listen_once(&mut basket)).await?;
             let next = self.hosts.after(setback, clock::now(), fastrand::f64());
-            basket.stand(if next.refused {
-                Standing::Refused { why }
-            } else {
-                Standing::Waiting {
-                    until: next.at,
-                    why,
-                }
-            });
-            basket.hand_over()?;
-            let pause = next.at.as_millis() - clock::now().as_millis();
-            let pause = Duration::from_millis(u64::try_from(pause).unwrap_or(0));
-            basket.during(tokio::time::sleep(pause)).await?;
+            basket.wait_out(next, why).await?;
         }
     }
 
@@ -603,25 +592,7 @@ fn setback(reason: &str) -> Setback {
 
 impl Feed for Nostr {
     fn run(self: Box<Self>, outlet: Outlet) {
-        websocket::install_tls();
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build();
-        match runtime {
-            Ok(runtime) => {
-                let Err(Closed) = runtime.block_on(self.listen(outlet));
-                // Looking up a name cannot be broken off: it may end after us.
-                runtime.shutdown_background();
-            }
-            Err(error) => {
-                let batch = Batch {
-                    ending: Some(Ending::Broken(error)),
-                    ..Batch::default()
-                };
-                // A closed outlet is how the loop says that it has enough.
-                let (Ok(()) | Err(Closed)) = outlet.send(batch);
-            }
-        }
+        websocket::run(outlet, |outlet| self.listen(outlet));
     }
 }
 

@@ -12,6 +12,7 @@ pub mod address;
 pub mod basket;
 pub mod hosts;
 
+use std::convert::Infallible;
 use std::error::Error as _;
 use std::io;
 use std::net::SocketAddr;
@@ -27,6 +28,7 @@ use tokio_tungstenite::tungstenite::{Bytes, Error as WireError, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async_tls_with_config};
 
 use self::hosts::Setback;
+use super::contract::{Batch, Closed, Ending, Outlet};
 use super::http::wait;
 use crate::clock;
 use crate::post::Reject;
@@ -212,6 +214,32 @@ pub struct Socket {
     idle_after: Option<Duration>,
     frame_at: Instant,
     message_at: Instant,
+}
+
+/// Runs a feed on this thread until the outlet closes.
+pub(crate) fn run<Listening>(outlet: Outlet, listen: impl FnOnce(Outlet) -> Listening)
+where
+    Listening: Future<Output = Result<Infallible, Closed>>,
+{
+    install_tls();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    match runtime {
+        Ok(runtime) => {
+            let Err(Closed) = runtime.block_on(listen(outlet));
+            // Looking up a name cannot be broken off: it may end after us.
+            runtime.shutdown_background();
+        }
+        Err(error) => {
+            let batch = Batch {
+                ending: Some(Ending::Broken(error)),
+                ..Batch::default()
+            };
+            // A closed outlet is how the loop says that it has enough.
+            let (Ok(()) | Err(Closed)) = outlet.send(batch);
+        }
+    }
 }
 
 /// Names ring as the maker of TLS for the whole process; whoever came first stays.

@@ -75,6 +75,7 @@ impl Line<'_> {
 
     /// Waits for `length`.
     pub(crate) async fn pause(&self, length: Duration) -> Result<(), Closed> {
+        // Servers are asked as often as they allow: in between there is nothing to wait for but time.
         self.during(tokio::time::sleep(length)).await
     }
 

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 
+use super::hosts::Next;
+use crate::clock;
 use crate::feed::contract::{BATCH_ITEMS_MAX, Batch, Closed, Outlet, Standing};
 use crate::feed::format;
 use crate::post::{Cursor, Identity, Item, Reject};
@@ -133,6 +135,23 @@ impl Basket {
         }
         self.outlet.send(batch)?;
         Ok(started.elapsed())
+    }
+
+    /// Tells that the feed is not connected, and why, and waits until it is to try again: a host that is knocked at
+    /// without a pause shuts its door.
+    pub async fn wait_out(&mut self, next: Next, why: String) -> Result<(), Closed> {
+        self.stand(if next.refused {
+            Standing::Refused { why }
+        } else {
+            Standing::Waiting {
+                until: next.at,
+                why,
+            }
+        });
+        self.hand_over()?;
+        let pause = next.at.as_millis() - clock::now().as_millis();
+        let pause = Duration::from_millis(u64::try_from(pause).unwrap_or(0));
+        self.during(tokio::time::sleep(pause)).await
     }
 
     /// Waits for `work`, handing over meanwhile.
